@@ -12,7 +12,7 @@ from urllib.parse import quote
 from claracore.cli.client import JSON, URL, Server, running_server, show_json
 from claracore.cli.serve_options import TAKES, ServeOptions
 from claracore.cli.terminal import say
-from claracore.cli.verb import Verb, option, word
+from claracore.cli.verb import Verb, flag, option, word
 from claracore.core.cluster.invitation import read_line
 from claracore.errors import BadRequest, ClaraCoreError
 
@@ -48,16 +48,18 @@ def use(*, name: str, url: str | None) -> None:
     say(f"{name} gets requests again")
 
 
-def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) -> None:  # noqa: ANN401 - of ServeOptions
+def join(*, line: str, name: str, address: str, requests_only: bool, url: str | None, **chosen: Any) -> None:  # noqa: ANN401 - of ServeOptions
     """Have this machine answer requests for another one, which has invited it; serve first if nobody does here.
 
     Where a ClaraCore runs here, that one joins; else one is started, with the options that `claracore serve` takes.
+    The other machine may give this one models of its own configuration, which are commands that run here as this user;
+    with --requests-only it may not.
     """
     try:
         read = read_line(line)
     except ValueError as error:
         raise BadRequest(str(error), param="line") from error
-    wish = {"line": line, "name": name, "address": address}
+    wish = {"line": line, "name": name, "address": address, "requests_only": requests_only}
     server = running_server(url)
     if server is not None:
         _join(server, wish)
@@ -74,7 +76,7 @@ def join(*, line: str, name: str, address: str, url: str | None, **chosen: Any) 
     serve(ServeOptions(**chosen), once_served)
 
 
-def _join_or_say(server: Server, wish: dict[str, str]) -> None:
+def _join_or_say(server: Server, wish: dict[str, object]) -> None:
     try:
         _join(server, wish)
     except ClaraCoreError as error:
@@ -82,7 +84,7 @@ def _join_or_say(server: Server, wish: dict[str, str]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _join(server: Server, wish: dict[str, str]) -> None:
+def _join(server: Server, wish: dict[str, object]) -> None:
     made = server.ask("POST", "/api/node/join", wish, timeout_seconds=JOIN_SECONDS)
     say(f"this machine is {made['name']} of {made['head']} now")
     for advice in made["advice"]:
@@ -107,6 +109,7 @@ JOIN = Verb(
         "line": word(about="https://HEAD:5800#TOKEN, as `claracore nodes invite` prints it there."),
         "name": option("--name", about="What to call this machine there, instead of its host name.", default=""),
         "address": ADDRESS,
+        "requests_only": flag("--requests-only", about="Let the other machine give this one no models of its own."),
         "url": URL,
         **TAKES,
         "listen": _LISTEN,

@@ -1,7 +1,7 @@
 """How does this machine join another one?
 
-The node's side. Versions are compared first; then the head gets a key of its own here, for using the models and reading
-the state, and nothing else.
+The node's side. Versions are compared first; then the head gets a key of its own here, for using the models, reading
+the state and writing its part of the configuration (`part_door.py`), and nothing else.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from claracore.http.access.named_keys import NamedKeys
     from claracore.http.api.parts import Installation
     from claracore.http.joined_nodes import JoinedNodes
+    from claracore.http.part_door import PartDoor
 
 logger = logging.getLogger("claracore.cluster")
 
@@ -50,14 +51,21 @@ class HasJoined:
 class Joiner:
     """Joins another machine."""
 
-    def __init__(self, joined: JoinedNodes, installation: Installation, ring: KeyRing, keys: NamedKeys) -> None:
+    def __init__(
+        self, joined: JoinedNodes, installation: Installation, ring: KeyRing, keys: NamedKeys, door: PartDoor
+    ) -> None:
+        """`door` is where the head's part of the configuration comes in."""
         self._joined = joined
         self._installation = installation
         self._ring = ring
         self._keys = keys
+        self._door = door
 
-    async def join(self, text: str, *, name: str = "", address: str = "") -> HasJoined:
-        """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing."""
+    async def join(self, text: str, *, name: str = "", address: str = "", requests_only: bool = False) -> HasJoined:
+        """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing.
+
+        With `requests_only` the head may not give this machine models of its own, which are commands to be run here.
+        """
         from claracore.host.cluster.join_exchange import ask_head  # noqa: PLC0415 - its client of HTTP takes a while
 
         try:
@@ -74,7 +82,8 @@ class Joiner:
         versions = own_versions()
         await ask_head(line, versions, None)
         admin_key, key_name = await self._own_key(), f"head {head_host.replace(':', '.')} {secrets.token_hex(3)}"
-        key, _ = await self._keys.add(key_name, [Right.INFERENCE, Right.READ], models=None, expires_at=None)
+        rights = [Right.INFERENCE, Right.READ, *([] if requests_only else [Right.NODE])]
+        key, _ = await self._keys.add(key_name, rights, models=None, expires_at=None)
         node = JoinedNode(name, self._url(own), key, self._installation.fingerprint)
         try:
             welcome = await ask_head(line, versions, node)
@@ -83,9 +92,10 @@ class Joiner:
             if admin_key:
                 await self._keys.remove(OWN_KEY)
             raise
-        await self._remember(
-            HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, own, welcome.gcs), welcome.ray_token
-        )
+        head = HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, own, welcome.gcs)
+        former = await self._remember(head, welcome.ray_token)
+        if requests_only or (former is not None and former.url != head.url):
+            await self._door.remove()  # what another head, or this one in former times, has given
         logger.info("this machine is %s of %s now", welcome.name, line.url)
         advice = firewall_line(network_of(own), str(self._installation.listen.port))
         return HasJoined(welcome.name, line.url, admin_key, (f"firewall here: {advice}",))
@@ -104,9 +114,10 @@ class Joiner:
         made, _ = await self._keys.add(OWN_KEY, [Right.ADMIN, Right.INFERENCE], models=None, expires_at=None)
         return made
 
-    async def _remember(self, head: HeadOfNode, ray_token: str) -> None:
-        """Remember the head; the key of a former one, or of a former time, opens nothing any more."""
+    async def _remember(self, head: HeadOfNode, ray_token: str) -> HeadOfNode | None:
+        """Remember the head, and return the former one, or the one of a former time, whose key opens nothing more."""
         former = await self._joined.joined_head(head, ray_token)
         if former is not None:
             with suppress(NotFound):
                 await self._keys.remove(former.key_name)
+        return former

@@ -25,7 +25,15 @@ from claracore.core.cluster.invitation import (
     is_node_name,
     network_of,
 )
-from claracore.core.cluster.joined import HeadOfNode, JoinedNode, NameTaken, NotInvited, Remembered, peer_of, secret_for_files
+from claracore.core.cluster.joined import (
+    HeadOfNode,
+    JoinedNode,
+    NameTaken,
+    NotInvited,
+    Remembered,
+    peer_of,
+    secret_for_files,
+)
 from claracore.core.cluster.ray_words import firewall_ports
 from claracore.core.config.program import ClusterConfig
 from claracore.core.ports.address import is_loopback
@@ -77,7 +85,8 @@ class JoinedNodes:
         self._machines = runtime.machines
         self._installation = installation
         self._nodes: tuple[JoinedNode, ...] = ()
-        self._head: HeadOfNode | None = None
+        self.head: HeadOfNode | None = None
+        """The machine that this one has joined."""
         self._ray = RayControl(installation.state_dir, runtime.configuration.environ, self._machines.cluster.witnessed)
 
     async def begin(self) -> None:
@@ -132,8 +141,8 @@ class JoinedNodes:
         return former
 
     async def _act(self, remembered: Remembered) -> None:
+        self.head = remembered.head
         self._machines.drained = remembered.drained
-        self._head = remembered.head
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
             digests = (hashlib.sha256(node.key.encode()).hexdigest() for node in remembered.nodes)
@@ -222,10 +231,6 @@ class JoinedNodes:
                 f"{node.url} does not answer the head: {why}. Is its port open there? "
                 + firewall_line(network_of(await asyncio.to_thread(address_of, url.hostname or "")), str(port))
             )
-
-    def is_head(self, key_name: str) -> bool:
-        """Whether a key of this name is the one of the machine that this one has joined."""
-        return self._head is not None and self._head.key_name == key_name
 
     # --- out ---------------------------------------------------------------------------------------------------------
 

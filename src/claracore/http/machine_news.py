@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from claracore import __version__
 from claracore.core.cluster.model import Node
 from claracore.host.cluster.nodes_file import NodesFile
-from claracore.host.supervisor.configuration import FoundModels
+from claracore.host.cluster.part_sender import PartSender
+from claracore.host.supervisor.prepared import FoundModels
 from claracore.http.joined_nodes import JoinedNodes
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ class MachineNews:
         self._announcer = announcer
         self.joined = JoinedNodes(NodesFile(installation.state_dir), runtime, installation)
         """Which machines have joined."""
+        self.parts = PartSender(runtime.machines)
+        """Who gives the machines that have joined their parts of the configuration."""
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
@@ -54,9 +57,15 @@ class MachineNews:
         """Act by another configuration."""
         self._machines.cluster.reconfigure(config)
         self._machines.reconfigure(config)
+        self.reloaded()
+
+    def reloaded(self) -> None:
+        """Share the models of the configuration in force."""
+        self.parts.reconfigure(self._configuration.now.shared)
 
     async def close(self) -> None:
         """Follow nobody any more."""
+        await self.parts.close()
         await self.joined.close()
         await self._machines.cluster.close()
 
@@ -88,5 +97,6 @@ class MachineNews:
         self._gateway.relay.machine_back(node.name)
 
     def node_changed(self, name: str) -> None:
-        """Announce it."""
+        """Announce it; it may have to be sent its part of the configuration."""
+        self.parts.look(name)
         self._announcer.node(name)

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx2
 
-from claracore.core.cluster.model import Fit, NodeFile, NodeKind, NodeMemory, NodeModel, NodeReport
+from claracore.core.cluster.model import Fit, NodeFile, NodeKind, NodeMemory, NodeModel, NodeReport, PartReport
 from claracore.types import ModelState
 
 MOST_MODELS: Final = 5_000
@@ -139,6 +139,7 @@ def report_of_claracore(found: dict[str, Any]) -> NodeReport:
             context=_number(row, "context") or None,
             why=_text(row, "why"),
             left_seconds=_number(row, "left_seconds"),
+            revision=_text(row, "revision"),
         )
         for row in _rows(found, "models")
         if (name := _text(row, "name"))
@@ -155,6 +156,7 @@ def report_of_claracore(found: dict[str, Any]) -> NodeReport:
         hardware=_text(found, "hardware"),
         memory=tuple(memory),
         files=tuple(_file(row) for row in _rows(found, "files") if _text(row, "name")),
+        part=_part(found.get("part")),
     )
 
 
@@ -167,6 +169,15 @@ def _file(row: dict[str, Any]) -> NodeFile:
         left_seconds=_number(row, "left_seconds"),
         why=_text(row, "why"),
     )
+
+
+def _part(found: object) -> PartReport | None:
+    if not isinstance(found, dict):
+        return None
+    kept = found.get("kept")
+    names = [name for name in kept[:MOST_MODELS] if isinstance(name, str)] if isinstance(kept, list) else []
+    revision, refused, why = (_text(found, key) for key in ("revision", "refused", "why"))
+    return PartReport(found.get("accepts") is True, revision, refused, why, tuple(names))
 
 
 def _rows(found: dict[str, Any], key: str) -> list[dict[str, Any]]:

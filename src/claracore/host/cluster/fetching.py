@@ -217,6 +217,10 @@ class Fetching:
                     found.setdefault(each.file.name, self._missing(each.file, why))
         return tuple(found.values())
 
+    def lacking(self, name: str) -> NodeModel | None:
+        """Return how a model is of which files are missing; None for any other."""
+        return next((each for each in self.not_ready() if each.name == name), None)
+
     def not_ready(self) -> tuple[NodeModel, ...]:
         """Return how the models are of which files are missing."""
         files = {file.name: file for file in self.files()}

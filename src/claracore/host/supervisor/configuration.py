@@ -9,32 +9,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from claracore.core.cluster.joined import JoinedNode, with_joined
+from claracore.core.cluster.beside import TakenPart
+from claracore.core.cluster.joined import JoinedNode
+from claracore.core.cluster.part import NO_PART
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
-from claracore.core.config.model import Config
-from claracore.core.config.peers import with_found, with_peers
-from claracore.core.config.planned_ports import with_planned_ports
 from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
-from claracore.core.ports.ranges import PortPlan
 from claracore.errors import ConfigError, Conflict
 from claracore.host.engines.find import Engine
 from claracore.host.sockets.history import load_history
-from claracore.host.sockets.host import plan_here
 from claracore.host.store import files
 from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.prepared import (
+    Circumstances,
+    FoundModels,
+    Prepared,
+    prepare_texts,
+    prepare_with_part,
+    words,
+)
 from claracore.types import Finding, Place
 
 logger = logging.getLogger("claracore.config")
 
-FoundModels = Mapping[str, tuple[str, ...]]
-"""The models of each peer that is followed, by its name."""
 QUIET_SECONDS = 0.1
 MOST_READINGS = 20
 
@@ -79,44 +82,12 @@ class Sources:
         return load_many(self.texts(), env=environ, strict=self.strict)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A configuration that has passed every check, with the plan of its ports."""
-
-    config: Config
-    plan: PortPlan
-    findings: tuple[Finding, ...]
-    own: Config
-    """Without the models of peers."""
-
-    def with_machines(self, joined: Iterable[JoinedNode], found: FoundModels) -> Prepared:
-        """Return it with the machines that have joined, and with what those that are followed have."""
-        return replace(self, config=with_peers(with_found(with_joined(self.own, joined), found)))
-
-
-def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
-    """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
-
-    A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
-    """
-    if loaded.config is None:
-        raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama)
-    findings = (*loaded.findings, *plan.findings)
-    tolerated = [*plan.unusable.values()]
-    errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
-    if errors:
-        raise ConfigError(errors)
-    own = with_planned_ports(loaded.config, plan.assignment)
-    return Prepared(with_peers(own), plan, findings, own)
-
-
-def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
-    """Raise ConfigError for texts that say nothing while models are served.
+def _refuse_emptied(texts: Sequence[tuple[str, str]], now: Prepared) -> None:
+    """Raise ConfigError for texts that say nothing while models of theirs are served.
 
     An editor that writes in place may leave a file empty for a while; that is no order to stop every model.
     """
-    if config.models and not any(text.strip() for _, text in texts):
+    if now.config.models.keys() - now.part.models.keys() and not any(text.strip() for _, text in texts):
         message = "the file is empty, which is taken for one that is being written"
         place = Place(texts[0][0], 1, 1)
         raise ConfigError([Finding("error", message, place=place, way_out="write `models: {}` to serve no models")])
@@ -147,8 +118,12 @@ class Configuration:
         state_dir: Path | None,
         tell: Callable[[tuple[Finding, ...]], None],
         ollama: bool = False,
+        part: TakenPart | None = None,
     ) -> None:
-        """`tell` gets the findings of a configuration that is taken over, without those of the former one."""
+        """`tell` gets the findings of a configuration that is taken over, without those of the former one.
+
+        `part` is what a head has given to this machine.
+        """
         self.sources = sources
         self.now = prepared
         self.rejected: tuple[Finding, ...] = ()
@@ -170,6 +145,9 @@ class Configuration:
         self._state_dir = state_dir
         self._found: FoundModels = {}
         self._joined: tuple[JoinedNode, ...] = ()
+        self._part = part or TakenPart()
+        self.part_refused = ("", "")
+        """The revision of the part that was refused since the files were read last, and why."""
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -180,9 +158,18 @@ class Configuration:
     @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
-        loaded = load_many(sources, env=self.environ, strict=self.sources.strict)
+        return self._compared(prepare_texts(sources, self._part, self._circumstances()))
+
+    @no_collection()
+    def _check_part(self, sources: Sequence[tuple[str, str]], part: TakenPart) -> tuple[Prepared, Changes]:
+        return self._compared(prepare_with_part(sources, part, self._circumstances()))
+
+    def _circumstances(self) -> Circumstances:
         history = load_history(self._state_dir, self.sources.key)
-        prepared = prepare(loaded, self._listen, history, ollama=self.ollama).with_machines(self._joined, self._found)
+        return Circumstances(self.environ, self._listen, history, self.sources.strict, self.ollama)
+
+    def _compared(self, prepared: Prepared) -> tuple[Prepared, Changes]:
+        prepared = prepared.with_machines(self._joined, self._found)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(
@@ -216,20 +203,41 @@ class Configuration:
             texts = await self._settled()
             self.digest = files.digest(texts[0][1])
             try:
-                _refuse_emptied(texts, self.now.config)
+                _refuse_emptied(texts, self.now)
                 # In a thread: a large file takes a quarter of a second, and streams go on meanwhile.
                 prepared, changes = await asyncio.to_thread(self.check, texts)
             except ConfigError as error:
                 self.rejected = error.findings
                 self._reloaded()
                 raise
-            self.rejected = ()
-            if "engine" in changes.settings:
-                self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
-            await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
-            self._take_over(prepared, changes)
+            self.rejected, self.part_refused = (), ("", "")
+            await self._learn_and_take_over(prepared, changes)
             self._reloaded()
             return changes
+
+    async def take_part(self, part: TakenPart, keep: Callable[[], None]) -> Changes:
+        """Take over a part that the head gives to this machine; `keep`, called in a thread, writes it down before.
+
+        Raises ConfigError where it cannot be used beside the own files, FileUnusable and what `keep` raises; then
+        nothing has changed, and the former part goes on.
+        """
+        async with self._changing:
+            texts = await self._settled()
+            try:
+                prepared, changes = await asyncio.to_thread(self._check_part, texts, part)
+            except ConfigError as error:
+                self.part_refused = (part.part.revision, words(error))
+                raise
+            await asyncio.to_thread(keep)
+            self._part, self.part_refused = part, (NO_PART, "")
+            await self._learn_and_take_over(prepared, changes)
+            return changes
+
+    async def _learn_and_take_over(self, prepared: Prepared, changes: Changes) -> None:
+        if "engine" in changes.settings:
+            self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
+        await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
+        self._take_over(prepared, changes)
 
     async def engine_changed(self) -> None:
         """Look anew for what `llama-server` in a command means: another build is in use. The next start takes it."""

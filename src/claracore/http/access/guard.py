@@ -37,6 +37,8 @@ READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
 BY_INVITATION: Final = frozenset({"/api/nodes/join"})
 """What a secret in the body opens; whoever answers checks it."""
+OF_THE_HEAD: Final = frozenset({"/api/node/part"})
+"""What the head of this machine writes here; whoever answers checks that it is the head."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
@@ -143,7 +145,11 @@ class Guard:
                 raise without_key()
             if grant is not None and right is not None:
                 grant.check(right)
-        elif right is Right.ADMIN and not self._origins.rules.insecure and not is_from_this_machine(scope, headers):
+        elif (
+            right in {Right.ADMIN, Right.NODE}
+            and not self._origins.rules.insecure
+            and not is_from_this_machine(scope, headers)
+        ):
             raise Forbidden(
                 "without an API key only this machine may do that: make a key with 'claracore keys add NAME --scope "
                 "admin', or start with --insecure"
@@ -171,6 +177,8 @@ def right_for(method: str, path: str) -> Right | None:
         return None
     if method == "POST" and path in RIGHTS_OF_POST:
         return RIGHTS_OF_POST[path]
+    if path in OF_THE_HEAD:
+        return Right.NODE
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN
     return None if is_open(method, path) or FOR_ANY_KEY.fullmatch(path) else Right.READ

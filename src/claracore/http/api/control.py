@@ -13,6 +13,7 @@ from collections.abc import Callable
 from claracore.core.config.changes import Changes
 from claracore.host.cluster.fetching import Fetching
 from claracore.host.cluster.held_files import Shelves
+from claracore.host.cluster.part_file import PartFile
 from claracore.host.engines.folder import engines_folder
 from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.jobs import EngineJobs
@@ -28,7 +29,8 @@ from claracore.host.setup.prospects import Prospects
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.setup.survey_for_config import Surveyor
 from claracore.host.store.downloads import DownloadStoreOnDisk
-from claracore.host.supervisor.configuration import Configuration, Prepared
+from claracore.host.supervisor.configuration import Configuration
+from claracore.host.supervisor.prepared import Prepared
 from claracore.http.access.guard import Guard
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
@@ -41,6 +43,7 @@ from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
+from claracore.http.part_door import PartDoor
 from claracore.http.second_door import SecondDoor
 
 
@@ -80,11 +83,12 @@ class ControlPlane:
         destinations = Destinations(configuration, installation.followed)
         self.fetching = news.fetching = Fetching(self._downloads, Shelves(destinations))
         self._engines = _engines(configuration, events.announcer)
+        door = self.door = PartDoor(configuration, joined, PartFile(state_dir))
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(destinations, second, self._engines, self.fetching),
-            *(joined, joined.files, Joiner(joined, installation, ring, named_keys), handing),
+            *(joined, joined.files, door, Joiner(joined, installation, ring, named_keys, door), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -16,15 +17,17 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore import __version__
-from claracore.core.cluster.model import Fit, Node, NodeFile, NodeKind, NodeState
+from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
+from claracore.core.cluster.part_state import PartStanding, standing
+from claracore.core.cluster.part_state import why as why_standing
 from claracore.core.cluster.place import LOCAL
-from claracore.core.cluster.wanted import words_of
 from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
-from claracore.host.cluster.fetching import Fetching
 from claracore.host.cluster.identity import IDENTITY
-from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, JoinedNodesDep, RuntimeDep
+from claracore.host.supervisor.prepared import PartInForce
+from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, PartDoorDep, RuntimeDep
+from claracore.http.api.node_files import NodeFileView, file_view, whole
 from claracore.http.api.parts import History, Runtime
 from claracore.types import ModelState
 
@@ -32,6 +35,7 @@ router = APIRouter(tags=["nodes"])
 
 MOST_FITS: Final = 300
 """What a load would bring about is worked out for so many models; for a longer list it is not said."""
+NO_REVISIONS: Final[Mapping[str, str]] = {}
 
 
 class NodeMemoryView(BaseModel):
@@ -56,20 +60,32 @@ class NodeModelView(BaseModel):
     """Why it cannot be loaded there now: how far its files are, or why they do not come; empty when it can."""
     left_seconds: int | None = None
     """How long its files will take; null where that is not known."""
+    revision: str = ""
+    """Of what the machine has from its head about it; empty for its own models, and for all who are not that head."""
 
 
-class NodeFileView(BaseModel):
-    """A file that a model of the head's needs on a node."""
+class NodePartView(BaseModel):
+    """What this machine has of the configuration of its head; empty for who is not that head."""
 
-    name: str
-    size_bytes: int
-    done_bytes: int
-    fetching: bool
-    left_seconds: int | None
+    accepts: bool
+    """Whether who asks may write it."""
+    revision: str
+    refused: str
+    """The revision of one that could not be used."""
     why: str
-    """Why it does not come, or what it waits for to pass; empty when it is here, or comes."""
-    words: str
-    """How it is, in words; empty when it is here."""
+    kept: list[str]
+    """Names of its models that this machine's own files have, which are in force."""
+
+
+class NodeConfigurationView(BaseModel):
+    """How a machine is with the models that it is to have from here."""
+
+    state: PartStanding
+    why: str
+    models: list[str]
+    """What it is to have."""
+    kept: list[str]
+    """Which of these its own files have, which are in force there."""
 
 
 class ThisNodeView(BaseModel):
@@ -83,6 +99,7 @@ class ThisNodeView(BaseModel):
     models: list[NodeModelView]
     files: list[NodeFileView]
     """Those that models of its head need here."""
+    part: NodePartView
 
 
 class NodeView(BaseModel):
@@ -110,6 +127,8 @@ class NodeView(BaseModel):
     """Whether it gets no new requests."""
     witness: Witness = Witness.NONE
     """What Ray knows of it; none where Ray does not know it."""
+    configuration: NodeConfigurationView | None = None
+    """Null where it is given no models from here."""
 
 
 class NodesView(BaseModel):
@@ -126,28 +145,47 @@ class PlaceView(BaseModel):
     reason: str
 
 
+class NoPlaceView(BaseModel):
+    """A machine that has a name and gets no requests for it now, and why."""
+
+    node: str
+    reason: str
+
+
 class PlacesView(BaseModel):
     """Where a request for a name would go now, the best place first."""
 
     name: str
     places: list[PlaceView]
+    others: list[NoPlaceView] = []
+    """The machines that have it, too, and are no places."""
 
 
 @router.get("/api/node")
 async def node(
-    runtime: RuntimeDep, history: HistoryDep, fetching: FetchingDep, joined: JoinedNodesDep, grant: GrantDep
+    runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, fetching: FetchingDep, grant: GrantDep
 ) -> ThisNodeView:
     """Show this machine as others follow it: memory, the models that it runs by itself, and files that it needs."""
-    if grant is not None and joined.is_head(grant.name):
+    accepts = door.accepts(grant)
+    if accepts:
         fetching.heard_of_head()
+    part = runtime.configuration.now.part if accepts else PartInForce()
+    refused, why = runtime.configuration.part_refused if accepts else ("", "")
     return ThisNodeView(
         kind=NodeKind.CLARACORE,
         identity=IDENTITY,
         version=__version__,
         hardware=_hardware(history),
         memory=_memory(history),
-        models=[*_own_models(runtime), *_not_ready(runtime, fetching)],
-        files=[_file_view(file) for file in fetching.files()],
+        models=_own_models(runtime, part.models),
+        files=[file_view(file) for file in fetching.files()] if accepts else [],
+        part=NodePartView(
+            accepts=accepts,
+            revision=part.revision,
+            refused=refused or part.set_aside,
+            why=why or part.why,
+            kept=list(part.kept),
+        ),
     )
 
 
@@ -161,60 +199,43 @@ async def nodes(runtime: RuntimeDep, history: HistoryDep) -> NodesView:
 async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
     """Say where a request for a name that several machines have would go now, and why."""
     found = runtime.machines.places_of(name)
-    if not found:
+    if not found and name not in runtime.machines.shared:
         raise ModelNotFound(name, runtime.machines.shared if grant is None or grant.models is None else ())
     return PlacesView(
-        name=name, places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found]
+        name=name,
+        places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found],
+        others=[NoPlaceView(node=node, reason=reason) for node, reason in runtime.machines.no_places_of(name)],
     )
 
 
-def _own_models(runtime: Runtime) -> list[NodeModelView]:
+def _own_models(runtime: Runtime, revisions: Mapping[str, str] = NO_REVISIONS) -> list[NodeModelView]:
     config = runtime.config
     own = [model_id for model_id in config.models if config.peer_of(model_id) is None]
     with_fit = len(own) <= MOST_FITS
-    return [_own_model(runtime, model_id, with_fit=with_fit) for model_id in own]
+    return [_own_model(runtime, model_id, revisions.get(model_id, ""), with_fit=with_fit) for model_id in own]
 
 
-def _not_ready(runtime: Runtime, fetching: Fetching) -> list[NodeModelView]:
-    """Return the models of the head's that cannot be served here yet; none that the configuration has."""
-    return [
-        NodeModelView(
-            name=model.name, state=model.state, fit=model.fit, requests=0, slots=None, context=None, why=model.why,
-            left_seconds=_whole(model.left_seconds),
-        )
-        for model in fetching.not_ready()
-        if model.name not in runtime.config.models
-    ]  # fmt: skip
-
-
-def _file_view(file: NodeFile) -> NodeFileView:
-    return NodeFileView(
-        name=file.name, size_bytes=file.size, done_bytes=file.done, fetching=file.fetching,
-        left_seconds=_whole(file.left_seconds), why=file.why, words="" if file.is_here else words_of(file),
-    )  # fmt: skip
-
-
-def _whole(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds)
-
-
-def _own_model(runtime: Runtime, model_id: str, *, with_fit: bool) -> NodeModelView:
+def _own_model(runtime: Runtime, model_id: str, revision: str, *, with_fit: bool) -> NodeModelView:
     supervisor, slot = runtime.supervisor, runtime.supervisor.slots.get(model_id)
     state = supervisor.state(model_id)
     fit = Fit.UNKNOWN
     if with_fit and state is ModelState.STOPPED:
         preview = supervisor.preview(model_id)
         fit = Fit.NEVER if preview.refused is not None else Fit.AFTER if preview.unloads else Fit.NOW
+    lacking = runtime.machines.cluster.lacking(model_id) if state is ModelState.STOPPED else None
     command = runtime.memory.command(model_id)
     expected = command.expected if command is not None else None
     return NodeModelView(
         name=model_id,
         state=state,
-        fit=fit,
+        fit=fit if lacking is None else lacking.fit,
+        why=lacking.why if lacking is not None else "",
+        left_seconds=whole(lacking.left_seconds if lacking is not None else None),
         requests=len(slot.serving) + len(slot.waiting) if slot is not None else 0,
         slots=expected.found.settings.parallel if expected is not None else None,
         context=runtime.config.models[model_id].capabilities.context
         or (expected.request_context if expected is not None else None),
+        revision=revision,
     )
 
 
@@ -274,7 +295,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         now = ModelState.STOPPED if found.state is NodeState.LOST else model.state
         models.append({"name": model.name, "state": now, "fit": model.fit, "requests": model.requests,
                        "slots": model.slots, "context": model.context, "why": model.why,
-                       "left_seconds": _whole(model.left_seconds)})  # fmt: skip
+                       "left_seconds": whole(model.left_seconds)})  # fmt: skip
     return NodeView(
         name=found.name,
         kind=_kind(runtime, found, joined=peer is not None and peer.joined),
@@ -291,9 +312,22 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
         models=[NodeModelView(**model) for model in models],
         requests=_requests_with(runtime, found.name),
-        files=[_file_view(file) for file in (report.files if report is not None else ())],
+        files=[file_view(file) for file in (report.files if report is not None else ())],
         drained=found.name in runtime.machines.drained,
         witness=cluster.witnesses.get(found.name, Witness.NONE),
+        configuration=_configuration(runtime, found),
+    )
+
+
+def _configuration(runtime: Runtime, found: Node) -> NodeConfigurationView | None:
+    wanted = runtime.machines.parts.get(found.name)
+    state = standing(found, wanted) if wanted is not None else PartStanding.NONE
+    if wanted is None or state is PartStanding.NONE:
+        return None
+    told = found.report.part if found.report is not None else None
+    kept = told.kept if told is not None and state is PartStanding.CURRENT else ()
+    return NodeConfigurationView(
+        state=state, why=why_standing(found, wanted), models=list(wanted.models), kept=list(kept)
     )
 
 
