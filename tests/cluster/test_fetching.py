@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from claracore.core.cluster.part import Fetch, SharedFile, SharedModel
+from claracore.core.cluster.wanted import HeadDoor
 from claracore.errors import DiskFull
 from claracore.host.cluster.fetching import Fetching
 from claracore.host.library import download_files
@@ -49,6 +50,7 @@ class AtNode(NoListener):
         self.downloads = Downloads(access, store, self)
         self.fetching = Fetching(self.downloads, self.shelves)
         self.fetching.on_files = self.came
+        self.fetching.door = lambda: head.door if head is not None else None
         self.ready: list[tuple[str, ...]] = []
         self.on_pause: Callable[[], None] = lambda: None
         self._news = asyncio.Event()
@@ -75,7 +77,7 @@ class AtNode(NoListener):
                 await self._news.wait()
 
     async def take(self, *models: SharedModel) -> None:
-        await self.fetching.take(models, self.head.door if self.head is not None else None)
+        await self.fetching.take(models)
 
     async def until_ready(self, *names: str) -> None:
         await self.until(lambda: bool(self.ready) and self.ready[-1] == names)
@@ -115,7 +117,7 @@ def at_node(
 
 @pytest.fixture
 def head() -> Iterator[FakeHead]:
-    with fake_head(**{NAME: BODY}) as head:
+    with fake_head({NAME: BODY}) as head:
         yield head
 
 
@@ -190,7 +192,7 @@ def test_shards_come_all(head: FakeHead, tmp_path: Path) -> None:
 
 
 def test_the_head_goes_away_in_the_middle_and_comes_back(tmp_path: Path) -> None:
-    with fake_head(**{NAME: BODY}) as head:
+    with fake_head({NAME: BODY}) as head:
         head.faults.append(Fault(cut_after=HALF))
         head.faults += [Fault(status=503) for _ in range(3)]
 
@@ -360,16 +362,12 @@ def test_what_a_person_has_paused_stays_paused(head: FakeHead, tmp_path: Path) -
 def test_a_node_that_the_head_does_not_know_is_told_so(head: FakeHead, tmp_path: Path) -> None:
     async def talk(node: AtNode) -> None:
         head.secret = "another"
-        await node.fetching.take([qwen()], fake_door(head))
+        node.fetching.door = lambda: HeadDoor(head.url, "", "s" * 32)
+        await node.take(qwen())
         await node.until(lambda: node.download.status is DownloadStatus.FAILED)
         assert "let it join again" in node.why()
 
     at_node(tmp_path, head, talk)
-
-
-def fake_door(head: FakeHead) -> Any:
-    door = head.door
-    return type(door)(door.url, "", "s" * 32)
 
 
 def test_from_the_hub_as_pull_would(tmp_path: Path) -> None:

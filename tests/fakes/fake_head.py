@@ -83,9 +83,9 @@ class _HeadHandler(_CdnHandler):
 
 
 @contextlib.contextmanager
-def fake_head(port: int = 0, **files: bytes) -> Iterator[FakeHead]:
+def fake_head(files: dict[str, bytes], port: int = 0) -> Iterator[FakeHead]:
     """Run a head for the length of a block."""
-    head = FakeHead(files)
+    head = FakeHead(dict(files))
     server = _Server(("127.0.0.1", port), type("_HeadHandlerOf", (_HeadHandler,), {"head": head}))
     head.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

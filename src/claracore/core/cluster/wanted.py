@@ -92,22 +92,22 @@ class Shipment:
 
 def wanted(models: Iterable[SharedModel], held: Sequence[HeldFile]) -> tuple[WantedModel, ...]:
     """Return how the files of each model are here. Of several files that are alike the first of `held` is taken."""
-    here: dict[tuple[int, str], str] = {}
+    places: dict[tuple[int, str], str] = {}
     for each in held:
-        here.setdefault((each.size, each.header), each.path)
+        places.setdefault((each.size, each.header), each.path)
     named: dict[str, SharedFile] = {}
     return tuple(
-        WantedModel(model.name, tuple(_wanted(file, model, here, named) for file in model.files)) for model in models
+        WantedModel(model.name, tuple(_wanted(file, model, places, named) for file in model.files)) for model in models
     )
 
 
 def _wanted(
-    file: SharedFile, model: SharedModel, here: Mapping[tuple[int, str], str], named: dict[str, SharedFile]
+    file: SharedFile, model: SharedModel, places: Mapping[tuple[int, str], str], named: dict[str, SharedFile]
 ) -> WantedFile:
     if not is_safe_path(file.name):
         return WantedFile(file, why=f"{file.name!r} cannot be the name of a file here")
     other = named.setdefault(file.name.casefold(), file)
-    if (path := here.get((file.size, file.header))) is not None:
+    if (path := places.get((file.size, file.header))) is not None:
         return WantedFile(file, path)
     if (other.size, other.header) != (file.size, file.header):
         return WantedFile(file, why=f"another model of the head's has another file that is called {file.name}")

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, Protocol
 
 from claracore.core.cluster.model import NodeFile, NodeModel
-from claracore.core.cluster.part import Fetch, SharedFile, SharedModel
+from claracore.core.cluster.part import Fetch, Part, SharedFile, SharedModel
 from claracore.core.cluster.wanted import (
     HeadDoor,
     HeldFile,
@@ -31,7 +31,7 @@ from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.plan import FileToFetch, Plan
 from claracore.core.pull.reference import Reference, parse
 from claracore.errors import ClaraCoreError
-from claracore.host.cluster.held_files import Shelves, held_files
+from claracore.host.cluster.held_files import held_files
 from claracore.host.cluster.shared_files import header_of
 from claracore.host.library.download import OPEN, Download, DownloadStatus, FileState
 from claracore.host.library.downloads import Downloads
@@ -45,14 +45,28 @@ AWAY_SECONDS: Final = 3.0
 AGAIN_SECONDS: Final = 60.0
 
 
+class ModelFolders(Protocol):
+    """Where this machine has model files (`held_files.Shelves`)."""
+
+    @property
+    def folder(self) -> Path:
+        """Where what is fetched goes."""
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """All folders that are looked through."""
+
+
 class Fetching:
     """The files of the head's models on this machine."""
 
-    def __init__(self, downloads: Downloads, shelves: Shelves) -> None:
+    def __init__(self, downloads: Downloads, shelves: ModelFolders) -> None:
         self._downloads = downloads
         self._shelves = shelves
         self.on_files: Callable[[], Awaitable[None]] | None = None
         """Called when files have come: another model may be ready."""
+        self.door: Callable[[], HeadDoor | None] = lambda: None
+        """Says where the head has files for us; None where there is none."""
         self.models: tuple[WantedModel, ...] = ()
         self._shared: tuple[SharedModel, ...] = ()
         self._held: list[HeldFile] = []
@@ -63,14 +77,21 @@ class Fetching:
         self._tried_at = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def take(self, models: Sequence[SharedModel], door: HeadDoor | None) -> tuple[WantedModel, ...]:
+    async def take(self, models: Sequence[SharedModel]) -> tuple[WantedModel, ...]:
         """Have the files of these models here, and of no others; return how they are now. Fetching goes on after it."""
         async with self._settling:
             self._shared = tuple(models)
-            await self._downloads.hub.use_head(door)
             await self._look()
             await self._settle()
         return self.models
+
+    def paths_of(self, part: Part) -> Mapping[str, str]:
+        """Return where this machine has, or will have, each file of a part, by its name. Blocking."""
+        folder = self._shelves.folder
+        files = [file for model in part.models for file in model.files]
+        held = held_files(files, folder, self._shelves.folders) if files else []
+        found = {name: path for model in wanted(part.models, held) for name, path in model.paths.items()}
+        return {file.name: found.get(file.name) or str(folder / file.name) for file in files}
 
     async def close(self) -> None:
         """Begin nothing any more."""
@@ -88,6 +109,7 @@ class Fetching:
 
     async def _settle(self) -> None:
         """Have what is missing fetched, and nothing else."""
+        await self._downloads.hub.use_head(self.door())
         self._problems = {}
         self._tried_at = asyncio.get_running_loop().time()
         begun: set[str] = set()
@@ -189,9 +211,12 @@ class Fetching:
         )
 
     async def _try_again(self) -> None:
+        before = self.models
         async with self._settling:
             await self._look()
             await self._settle()
+        if self.models != before and self.on_files is not None:  # a person has brought a file
+            await self.on_files()
 
     def _soon(self, what: Awaitable[None]) -> None:
         task = asyncio.ensure_future(what)
@@ -219,6 +244,8 @@ class Fetching:
 
     def lacking(self, name: str) -> NodeModel | None:
         """Return how a model is of which files are missing; None for any other."""
+        if all(model.is_ready for model in self.models):
+            return None
         return next((each for each in self.not_ready() if each.name == name), None)
 
     def not_ready(self) -> tuple[NodeModel, ...]:

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from claracore.core.cluster.part import SharedFile
 from claracore.core.cluster.wanted import HeldFile
-from claracore.core.config.model import Config
 from claracore.core.fit.model_paths import model_paths
 from claracore.host.cluster.shared_files import header_of
 from claracore.host.library.destinations import Destinations
@@ -34,10 +33,15 @@ class Shelves:
     @property
     def folders(self) -> tuple[Path, ...]:
         """All folders that are looked through, the one for what is fetched first."""
-        config: Config = self.destinations.configuration.now.config
+        config = self.destinations.configuration.now.config
         paths = model_paths({model.id: model.cmd for model in config.models.values() if model.cmd}).values()
         of_models = (Path(path).parent for path in paths if os.path.isabs(path))  # noqa: PTH117 - text from a command
-        return tuple(dict.fromkeys((self.folder, *self.destinations.followed, *of_models)))
+        return tuple(dict.fromkeys((*self.roots, *of_models)))
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders of models below which a file's path says what it is."""
+        return tuple(dict.fromkeys((self.folder, *self.destinations.followed)))
 
 
 def held_files(files: Iterable[SharedFile], folder: Path, folders: Iterable[Path]) -> list[HeldFile]:

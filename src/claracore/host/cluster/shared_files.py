@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,9 @@ class SharedFiles:
     def __init__(self) -> None:
         self.secrets: tuple[str, ...] = ()
         """One of each machine that has joined: with any of these somebody is let in."""
+        self.on_change: Callable[[], None] = lambda: None
+        """Called, once for each announcement, when a file is found to be another one than was announced."""
+        self._has_told = False
         self._files: dict[str, tuple[SharedFile, Path]] = {}
         self._digests: dict[tuple[str, str], str] = {}
         """By real path and version."""
@@ -60,20 +63,26 @@ class SharedFiles:
 
     def share(self, files: Mapping[SharedFile, Path]) -> None:
         """Give these files from now on, and no others."""
+        self._has_told = False
         self._files = {file.name: (file, path) for file, path in files.items()}
 
-    def open(self, name: str) -> OpenedFile:
-        """Open a file. Blocking. Raises NotFound, FileChanged."""
+    async def open(self, name: str) -> OpenedFile:
+        """Open a file. Raises NotFound, FileChanged."""
         file, path = self._known(name)
         try:
-            return opened(path, file)
+            return await asyncio.to_thread(opened, path, file)
+        except FileChanged:
+            if not self._has_told:
+                self._has_told = True
+                self.on_change()
+            raise
         except OSError as error:
             raise NotFound(f"{name} cannot be read here: {error.strerror or error}") from error
 
     async def sha256(self, name: str) -> str:
         """Return the checksum of a file; one at a time is read for it, once. Raises NotFound, FileChanged."""
         file, path = self._known(name)
-        found = await asyncio.to_thread(self.open, name)
+        found = await self.open(name)
         try:
             key = (str(path), found.version)
             async with self._digesting:

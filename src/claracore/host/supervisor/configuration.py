@@ -145,7 +145,8 @@ class Configuration:
         self._state_dir = state_dir
         self._found: FoundModels = {}
         self._joined: tuple[JoinedNode, ...] = ()
-        self._part = part or TakenPart()
+        self.part = part or TakenPart()
+        """What a head has given to this machine, whether it can be used or not."""
         self.part_refused = ("", "")
         """The revision of the part that was refused since the files were read last, and why."""
         self._changing = asyncio.Lock()
@@ -158,7 +159,7 @@ class Configuration:
     @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
-        return self._compared(prepare_texts(sources, self._part, self._circumstances()))
+        return self._compared(prepare_texts(sources, self.part, self._circumstances()))
 
     @no_collection()
     def _check_part(self, sources: Sequence[tuple[str, str]], part: TakenPart) -> tuple[Prepared, Changes]:
@@ -229,7 +230,7 @@ class Configuration:
                 self.part_refused = (part.part.revision, words(error))
                 raise
             await asyncio.to_thread(keep)
-            self._part, self.part_refused = part, (NO_PART, "")
+            self.part, self.part_refused = part, (NO_PART, "")
             await self._learn_and_take_over(prepared, changes)
             return changes
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import math
 import socket
 from collections.abc import Callable, Hashable, Mapping
 from typing import Final
@@ -22,6 +21,7 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.cluster import Cluster
+from claracore.host.cluster.lacking import files_not_there
 from claracore.host.cluster.members import Membership, polled_peers
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.health import Loading
@@ -46,15 +46,6 @@ class MachineLost(ClaraCoreError):
     way_out = (
         "Look at it: `claracore nodes` says since when and why. A name that several machines have moves on by itself."
     )
-
-
-class FilesNotThere(ClaraCoreError):
-    """The machine does not have the files of the model (yet); 503."""
-
-    status = 503
-    code = "files_not_there"
-    cause = "The machine that is to run the model does not have its files, or is still fetching them."
-    way_out = "Wait for them (`claracore nodes` says how far they are), or allow that they are fetched (`fetch: head`)."
 
 
 class RemoteRun:
@@ -120,12 +111,7 @@ class RemoteRun:
     def _not_there(self) -> ClaraCoreError:
         if self._is_lost():
             return self._lost()
-        model = self._there()
-        seconds = math.ceil(model.left_seconds or RETRY_AFTER_SECONDS) if model.fit is Fit.FETCH else None
-        return FilesNotThere(
-            f"machine {self._node_name!r} does not have model {self._model.id!r}: {model.why}",
-            retry_after_seconds=seconds,
-        )
+        return files_not_there(self._model.id, self._there(), f"machine {self._node_name!r}")
 
     def _lost(self) -> MachineLost:
         node = self._node()

@@ -41,6 +41,7 @@ from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
+from claracore.http.head_files import HeadFiles
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.part_door import PartDoor
@@ -84,6 +85,10 @@ class ControlPlane:
         self.fetching = news.fetching = Fetching(self._downloads, Shelves(destinations))
         self._engines = _engines(configuration, events.announcer)
         door = self.door = PartDoor(configuration, joined, PartFile(state_dir))
+        self.head_files = HeadFiles(self.fetching, door, configuration, joined, ring)
+        door.on_taken = lambda _part: self.head_files.look()
+        self.head_files.on_files = runtime.measurer.look
+        runtime.machines.cluster.lacking = self.head_files.lacking
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
@@ -100,6 +105,7 @@ class ControlPlane:
             self._history.samples.run(self._sample_every, self._runtime.pids), name="performance"
         )
         self._downloads.begin()
+        self.head_files.look()
         loop, announcer = asyncio.get_running_loop(), self._events.announcer
         self._runtime.configuration.on_engine = lambda: _soon(loop, announcer.engines)
 
@@ -112,7 +118,7 @@ class ControlPlane:
         self._sampler.close()
         await self._runtime.measurer.close()
         await self._runtime.load_times.close()
-        await self.fetching.close()
+        await self.head_files.close()
         await self._downloads.close()
         await self._engines.close()
         await self._surveyor.close()
@@ -127,6 +133,7 @@ class ControlPlane:
         self._sampler.models_changed()
         self._runtime.measurer.look()
         self._adopter.config_changed()
+        self.head_files.look()
         for model_id in changes.soft | changes.restart:
             self._sampler.model_changed(model_id)
         self._events.announcer.ports()

@@ -41,7 +41,7 @@ async def shared_file(files: SharedFilesDep, request: Request, name: str) -> Res
     _check(files, request)
     if "sha256" in request.query_params:
         return JSONResponse({"sha256": await files.sha256(name)})
-    found = await asyncio.to_thread(files.open, name)
+    found = await files.open(name)
     try:
         begin, end = _range(request, found)
     except BaseException:

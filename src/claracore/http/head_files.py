@@ -1,0 +1,91 @@
+"""How do the files of the head's models and the part of its configuration go together on this machine?
+
+The part says which files there are; where they are here goes into the configuration in force. Another part, another own
+file, a file that has come: each has this looked at again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from claracore.core.cluster.joined import secret_for_files
+from claracore.core.cluster.wanted import HeadDoor
+from claracore.errors import ClaraCoreError
+
+if TYPE_CHECKING:
+    from claracore.core.cluster.model import NodeModel
+    from claracore.core.cluster.part import SharedModel
+    from claracore.host.cluster.fetching import Fetching
+    from claracore.host.supervisor.configuration import Configuration
+    from claracore.http.access.keyring import KeyRing
+    from claracore.http.joined_nodes import JoinedNodes
+    from claracore.http.part_door import PartDoor
+
+logger = logging.getLogger("claracore.cluster")
+
+
+class HeadFiles:
+    """Has the files of the part that is in force fetched."""
+
+    def __init__(
+        self, fetching: Fetching, door: PartDoor, configuration: Configuration, joined: JoinedNodes, ring: KeyRing
+    ) -> None:
+        self._fetching = fetching
+        self._door = door
+        self._configuration = configuration
+        self._joined = joined
+        self._ring = ring
+        self._taken: tuple[SharedModel, ...] = ()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.on_files: Callable[[], None] = lambda: None
+        """Called when files have come: what is known of models may be more."""
+        door.paths_of = fetching.paths_of
+        fetching.door = self._head_door
+        fetching.on_files = self._files_came
+
+    def look(self) -> None:
+        """Have the files of what is in force fetched, if that is something else than before."""
+        in_force = self._configuration.now.part.models
+        models = tuple(model for model in self._configuration.part.part.models if model.name in in_force)
+        if models != self._taken:
+            self._taken = models
+            task = asyncio.get_running_loop().create_task(
+                self._take(models), name="look for files of the head's models"
+            )
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _take(self, models: tuple[SharedModel, ...]) -> None:
+        try:
+            await self._fetching.take(models)
+        except Exception:
+            logger.exception("files of the head's models could not be looked for")
+
+    def lacking(self, model_id: str) -> NodeModel | None:
+        """Return how a model in force is whose files are missing here; None for any other."""
+        return self._fetching.lacking(model_id) if model_id in self._configuration.now.part.models else None
+
+    async def close(self) -> None:
+        """Have nothing fetched any more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._fetching.close()
+
+    async def _files_came(self) -> None:
+        try:
+            await self._door.look_at_paths()
+        except ClaraCoreError as error:
+            logger.warning("files of the head's models are here and cannot be used: %s", error.message)
+        self.on_files()
+
+    def _head_door(self) -> HeadDoor | None:
+        """Return where the head has files for us; None where this machine has joined none."""
+        head = self._joined.head
+        key = next((each for each in self._ring.named if head is not None and each.name == head.key_name), None)
+        if head is None or key is None:
+            return None
+        return HeadDoor(head.url, head.fingerprint, secret_for_files(key.digest))
