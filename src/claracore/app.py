@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from claracore.core.config.changes import Changes
+from claracore.core.config.not_here import without_joined
 from claracore.core.garbage import no_collection
 from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
@@ -26,6 +27,7 @@ from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
 from claracore.host.cluster.machines import Machines
+from claracore.host.cluster.nodes_file import joined_names
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.engines.find import abilities_of, found_engine
 from claracore.host.engines.guard import user_guard
@@ -90,7 +92,7 @@ async def build(options: Options) -> AsyncIterator[App]:
             await taking.begin()
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
-        log_findings(front.prepared.findings)
+        log_findings(without_joined(front.prepared.findings, joined_names(options.state_dir)))
         engine = await asyncio.to_thread(found_engine, front.prepared.config.engine)
         commands = Commands(engine, abilities_of, user_guard())
         await asyncio.to_thread(commands.learn, front.prepared.config.models.values())

@@ -381,6 +381,10 @@ def test_a_body_that_lies_about_its_length_is_cut_off() -> None:
         ("GET", "/api/captures/1", Right.ADMIN),
         ("POST", "/anything/new", Right.ADMIN),
         ("PROPFIND", "/health", Right.ADMIN),
+        ("PUT", "/api/node/part", Right.NODE),
+        ("DELETE", "/api/node/head", Right.NODE),
+        ("POST", "/api/node/join", Right.ADMIN),
+        ("GET", "/api/node", Right.READ),
     ],
 )
 def test_rights(method: str, path: str, right: Right | None) -> None:

@@ -73,7 +73,7 @@ def test_names_are_unique_and_plain(tmp_path: Path) -> None:
     for name in ("", " ann", "a" * 65, "a\nb", "../x", "<b>"):
         with pytest.raises(BadRequest):
             file.add(name, [Right.READ])
-    with pytest.raises(BadRequest, match="inference, read, admin"):
+    with pytest.raises(BadRequest, match="inference, read, node, admin"):
         file.add("bob", [])
     with pytest.raises(NotFound):
         file.remove("bob")

@@ -73,6 +73,25 @@ def test_joined_over_restarts_drained_and_forgotten(machines: Joined) -> None:
     assert machines.ask("head", "DELETE", "/api/nodes/desk").status == 404
 
 
+def test_a_selector_follows_who_joins_and_leaves(machines: Joined) -> None:
+    """The file names a machine that has not joined: it counts from when it has, until it is forgotten."""
+    machines.start("head", f"selectors:\n  far: {{strategy: warm, targets: [desk/x]}}\n{NONE}")
+    machines.start("node", X)
+    refused = machines.head.chat("far")
+    assert (refused.status, refused.json["error"]["code"]) == (503, "machine_not_there")
+    [warning] = machines.ask("head", "GET", "/api/config").json["findings"]
+    assert "no machine 'desk'" in warning["message"]
+    machines.join_well("node", "desk")
+    machines.until_up()
+    assert machines.head.chat("far").status == 200
+    assert machines.ask("head", "GET", "/api/config").json["findings"] == []
+    assert machines.ask("head", "DELETE", "/api/nodes/desk").status in {200, 204}
+    until(lambda: machines.head.chat("far").status == 503)
+    machines.join_well("node", "desk")
+    machines.until_up()
+    assert machines.head.chat("far").status == 200
+
+
 def test_who_is_not_let_in(machines: Joined) -> None:
     machines.start("head", f"peers:\n  desk: {{proxy: 'http://127.0.0.9:1', models: [a]}}\n{NONE}")
     machines.start("node", X)

@@ -6,6 +6,7 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from ui.picking import pick
 from ui.stand import ARTEFACTS, Server
 from ui.talking import answers, briefly, done, held, pane, say
 
@@ -15,7 +16,7 @@ def test_a_swap_is_explained_before_it_happens(page: Page, server: Server) -> No
     page.request.post(f"{server.url}/api/models/load/smollm2", timeout=60_000)
     page.goto(f"{server.url}/ui/chat?model=smollm2")
     page.get_by_role("button", name="Compare").click()
-    pane(page, 2).get_by_role("combobox").select_option("gemma")
+    pick(pane(page, 2).get_by_role("combobox"), "gemma")
     plan = page.get_by_test_id("plan")
     expect(plan).to_contain_text(
         "These two do not fit together: SmolLM2 135M answers first, then it is swapped for gemma"
@@ -42,7 +43,7 @@ def test_each_of_four_has_its_own_stop_and_they_are_one_line_of_the_history(page
     add.click()
     expect(add).to_be_disabled()
     for number, model in enumerate(("smollm2", "seer", "seer", "smollm2"), start=1):
-        pane(page, number).get_by_role("combobox").select_option(model)
+        pick(pane(page, number).get_by_role("combobox"), model)
     page.route("**/v1/chat/completions", held)
     say(page, "Say hello.")
     for number in range(1, 5):

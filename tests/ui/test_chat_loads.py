@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from fakes.ports import free_run
+from ui.picking import pick
 from ui.stand import ARTEFACTS, ENGINE, FAKE, SMOLLM2, Server, config, serving
 from ui.talking import answers, briefly, done, pane, say
 from ui.test_waiting import accessible, asked, control
@@ -140,7 +141,7 @@ def test_a_comparison_counts_in_a_model_that_is_just_starting(page: Page, slow: 
     page.request.post(f"{slow.url}/api/models/load/smollm2", timeout=60_000)
     page.goto(f"{slow.url}/ui/chat?model=smollm2")
     page.get_by_role("button", name="Compare").click()
-    pane(page, 2).get_by_role("combobox").select_option("slow")
+    pick(pane(page, 2).get_by_role("combobox"), "slow")
     plan = page.get_by_test_id("plan")
     expect(plan).to_contain_text("then slow is loaded beside it")
     page.evaluate("void fetch('/api/models/load/slow', { method: 'POST' })")

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from fakes import senses
 from fakes.ports import free_run
 from ui.conftest import page_with
+from ui.picking import pick
 from ui.stand import ARTEFACTS, AXE, FAKE, Server, config, serving
 
 SENSES = f'"{sys.executable}" -E -S "{senses.__file__}" --host 127.0.0.1 --port ${{PORT}}'
@@ -106,7 +107,7 @@ def test_a_recording_goes_to_a_model_that_hears(microphone: Page, stand: Server)
     page = microphone
     opened(page, stand, "smollm2")
     expect(page.get_by_role("button", name="Record sound for the model")).to_have_count(0)
-    page.get_by_label("Model of the conversation").select_option("listener")
+    pick(page.get_by_label("Model of the conversation"), "listener")
     page.get_by_role("button", name="Record sound for the model").click()
     page.get_by_role("button", name="End recording, and attach it").click()
     expect(page.get_by_label("Attachment 1: Recording")).to_be_visible()
@@ -164,7 +165,9 @@ def test_without_such_models_there_are_no_such_buttons(page: Page, parrots: Serv
 def test_pictures_are_painted_and_downloaded(page: Page, stand: Server, tmp_path: Path) -> None:
     page.goto(f"{stand.url}/ui/chat")
     page.get_by_role("tab", name="Images").click()
-    expect(page.get_by_label("Painting model").locator("option")).to_have_text(["The brush"])
+    page.get_by_label("Painting model").click()
+    expect(page.get_by_role("listbox", name="Models").get_by_role("option")).to_have_text([re.compile("The brush")])
+    page.keyboard.press("Escape")
     page.get_by_label("What to paint").fill("A lighthouse in the fog")
     page.get_by_label("Size").select_option("512x512")
     page.get_by_label("How many").fill("2")

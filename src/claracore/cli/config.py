@@ -19,8 +19,10 @@ from claracore.core.difference import unified_diff
 from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
+from claracore.host.cluster.nodes_file import joined_names
 from claracore.host.places import config_file
 from claracore.host.setup.examine import examine
+from claracore.host.state import default_state_dir
 from claracore.host.store.files import change, read, read_sources
 from claracore.types import Finding
 
@@ -39,9 +41,11 @@ def check(
     """Check files: exit 0 if they can be used, 1 if not. Unknown keys are errors here."""
     findings: list[Finding] = []
     files = [*files, *(config or ())] or [config_file()]
+    joined = joined_names(default_state_dir())
     for file in files:
         sources, address = _sources(file), _address(listen)
-        findings += examine(sources, env=os.environ, listen=address, strict=True, ollama=ollama).findings
+        found = examine(sources, env=os.environ, listen=address, strict=True, ollama=ollama, joined=joined)
+        findings += found.findings
     refused = [f for f in findings if f.severity == "error" or (strict and f.severity == "warning")]
     if as_json_text:
         show_json({"ok": not refused, "findings": [finding.plain() for finding in findings]})

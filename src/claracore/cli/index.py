@@ -36,7 +36,7 @@ VERBS = {
     "serve": Listed("serve_verb", "SERVE", "Serve until asked to end; without a verb the same."),
     "config": Listed("config", "CONFIG", "Look at, check and migrate configuration files."),
     "ports": Listed("ports", "PORTS", "Show which port belongs to what, and why."),
-    "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, admin."),
+    "keys": Listed("keys", "KEYS", "Keys with scopes: inference, read, node, admin."),
     "pull": Listed("pull", "PULL", "Get a model from the hub: choose the file, fetch, check, and serve it."),
     "setup": Listed("setup", "SETUP", "Look at model files and this machine, and write a configuration that says why."),
     "import": Listed(

@@ -48,12 +48,18 @@ def use(*, name: str, url: str | None) -> None:
     say(f"{name} gets requests again")
 
 
-def join(*, line: str, name: str, address: str, requests_only: bool, url: str | None, **chosen: Any) -> None:  # noqa: ANN401 - of ServeOptions
+def join(
+    *,
+    line: str,
+    name: str,
+    address: str,
+    requests_only: bool,
+    url: str | None,
+    **chosen: Any,  # noqa: ANN401 - of ServeOptions
+) -> None:
     """Have this machine answer requests for another one, which has invited it; serve first if nobody does here.
 
     Where a ClaraCore runs here, that one joins; else one is started, with the options that `claracore serve` takes.
-    The other machine may give this one models of its own configuration, which are commands that run here as this user;
-    with --requests-only it may not.
     """
     try:
         read = read_line(line)
@@ -76,7 +82,7 @@ def join(*, line: str, name: str, address: str, requests_only: bool, url: str | 
     serve(ServeOptions(**chosen), once_served)
 
 
-def _join_or_say(server: Server, wish: dict[str, object]) -> None:
+def _join_or_say(server: Server, wish: dict[str, Any]) -> None:
     try:
         _join(server, wish)
     except ClaraCoreError as error:
@@ -84,7 +90,7 @@ def _join_or_say(server: Server, wish: dict[str, object]) -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _join(server: Server, wish: dict[str, object]) -> None:
+def _join(server: Server, wish: dict[str, Any]) -> None:
     made = server.ask("POST", "/api/node/join", wish, timeout_seconds=JOIN_SECONDS)
     say(f"this machine is {made['name']} of {made['head']} now")
     for advice in made["advice"]:
@@ -109,7 +115,9 @@ JOIN = Verb(
         "line": word(about="https://HEAD:5800#TOKEN, as `claracore nodes invite` prints it there."),
         "name": option("--name", about="What to call this machine there, instead of its host name.", default=""),
         "address": ADDRESS,
-        "requests_only": flag("--requests-only", about="Let the other machine give this one no models of its own."),
+        "requests_only": flag(
+            "--requests-only", about="Let the other machine use models here, and give this one none of its own."
+        ),
         "url": URL,
         **TAKES,
         "listen": _LISTEN,

@@ -20,7 +20,7 @@ from claracore.core.key_limits import MOST, MOST_REQUESTS, KeyLimits
 from claracore.errors import BadRequest
 from claracore.host.state import default_state_dir, needed_state_dir
 from claracore.http.access.key_file import KeyFile
-from claracore.http.access.keys import BY_HAND, Right
+from claracore.http.access.keys import Right
 
 
 def add(
@@ -150,9 +150,9 @@ ADD = {
     "name": word(about="What to call the key in logs and activity."),
     "scope": many(
         "--scope",
-        about=f"{', '.join(BY_HAND)}; may be given more than once; inference if not.",
+        about=f"{', '.join(Right)}; may be given more than once; inference if not.",
         kind=Right,
-        choices=list(BY_HAND),
+        choices=list(Right),
     ),
     "model": many("--model", about="Only this model id; may be given more than once."),
     "expires": option("--expires", about="After this time: 12h, 30d, or a date 2027-01-31."),
@@ -161,7 +161,7 @@ ADD = {
     "as_json": JSON,
 }
 KEYS = VerbGroup(
-    "Keys with scopes: inference, read, admin.",
+    "Keys with scopes: inference, read, node, admin.",
     {
         "add": Verb(add, ADD),
         "limit": Verb(limit, {"name": word(about="The key's name."), **LIMITS, "url": URL}),

@@ -20,6 +20,11 @@ class NetworkClosed(ClaraCoreError):
     """This machine does not let its network be listened to."""
 
 
+WORDS_OF_CONFIGURATION = {
+    "older": "configuration is older than this one",
+    "refused": "configuration refused",
+    "closed": "configuration not given",
+}
 HEAD = ("node", "kind", "state", "since", "memory free", "loaded", "requests", "version", "why")
 
 
@@ -30,6 +35,24 @@ def nodes(*, url: str | None, as_json: bool) -> None:
         show_json(found)
     else:
         say("\n".join(table(HEAD, [node_cells(row) for row in found])))
+        for line in (*configuration_lines(found), *file_lines(found)):
+            say(line)
+
+
+def configuration_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each machine that does not have the models that it is to have from here."""
+    lines = []
+    for row in rows:
+        found = row.get("configuration") or {"state": "current", "models": [], "why": ""}
+        if found["state"] != "current":
+            why = f": {found['why']}" if found["why"] else ""
+            lines.append(f"{row['name']}: {WORDS_OF_CONFIGURATION[found['state']]}{why}")
+    return lines
+
+
+def file_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each file that a machine still needs for models from here: `desk: fetching qwen.gguf 41 %`."""
+    return [f"{row['name']}: {file['words']}" for row in rows for file in row.get("files", ()) if file["words"]]
 
 
 def node_cells(row: dict[str, Any]) -> list[str]:

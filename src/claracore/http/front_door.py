@@ -11,7 +11,7 @@ from claracore.host.cluster.part_file import PartFile
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history
 from claracore.host.supervisor.config_watch import ConfigWatch
-from claracore.host.supervisor.prepared import Circumstances, Prepared, prepare_texts
+from claracore.host.supervisor.prepared import Prepared, ReadingContext, prepare_texts
 from claracore.http.server_options import Options
 
 
@@ -34,7 +34,7 @@ def open_front(options: Options) -> Front:
     watch = ConfigWatch(watched) if watched else None
     texts, part = options.sources.texts(), PartFile(options.state_dir).load()
     history = load_history(options.state_dir, options.sources.key)
-    around = Circumstances(options.environ, options.listen, history, options.sources.strict, options.ollama)
+    around = ReadingContext(options.environ, options.listen, history, options.sources.strict, options.ollama)
     prepared = prepare_texts(texts, part, around)
     given = options.taking.listeners if options.taking is not None else None
     listeners = given or open_listeners(options.listen, avoid=prepared.plan.claimed)

@@ -1,7 +1,7 @@
 """How does this machine join another one?
 
-The node's side. Versions are compared first; then the head gets a key of its own here, for using the models, reading
-the state and writing its part of the configuration (`part_door.py`), and nothing else.
+The node's side. Versions are compared first; then the head gets a key of its own here: for using the models, reading
+the state and, unless it is to have requests answered only, for giving this machine models of its own.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Joiner:
     async def join(self, text: str, *, name: str = "", address: str = "", requests_only: bool = False) -> HasJoined:
         """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing.
 
-        With `requests_only` the head may not give this machine models of its own, which are commands to be run here.
+        With `requests_only` that machine may use the models of this one, and change nothing here.
         """
         from claracore.host.cluster.join_exchange import ask_head  # noqa: PLC0415 - its client of HTTP takes a while
 

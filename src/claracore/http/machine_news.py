@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from claracore import __version__
 from claracore.core.cluster.model import Node
 from claracore.host.cluster.held_files import Shelves
-from claracore.host.cluster.model_files import ModelFiles
+from claracore.host.cluster.model_files import FilesOfModels
 from claracore.host.cluster.nodes_file import NodesFile
 from claracore.host.cluster.part_sender import PartSender
 from claracore.host.library.destinations import Destinations
@@ -37,11 +37,11 @@ async def announced(options: Options, listen: Listen) -> None:
         await announce(listen, __version__, tls=options.tls is not None, base_path=options.base_path)
 
 
-def _model_files(runtime: Runtime, installation: Installation, joined: JoinedNodes) -> ModelFiles:
+def _model_files(runtime: Runtime, installation: Installation, joined: JoinedNodes) -> FilesOfModels:
     configuration, state_dir = runtime.configuration, installation.state_dir
     shelves = Shelves(Destinations(configuration, installation.followed))
     store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
-    return ModelFiles(shelves, store, joined.files)
+    return FilesOfModels(shelves, store, joined.files)
 
 
 class MachineNews:

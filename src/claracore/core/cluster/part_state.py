@@ -53,12 +53,12 @@ class WantedPart:
 
 def standing(node: Node, wanted: WantedPart) -> PartStanding:
     """Return how a node is with its part, as far as it has said."""
-    told = node.report.part if node.report is not None else None
-    if told is None or not told.accepts:
+    report = node.report.part if node.report is not None else None
+    if report is None or not report.accepts:
         return PartStanding.CLOSED if wanted.models and node.report is not None else PartStanding.NONE
-    if told.revision == wanted.part.revision:
+    if report.revision == wanted.part.revision:
         return PartStanding.CURRENT if wanted.models else PartStanding.NONE
-    if told.refused == wanted.part.revision != NO_PART:
+    if report.refused == wanted.part.revision != NO_PART:
         return PartStanding.REFUSED
     return PartStanding.OLDER
 
@@ -73,16 +73,16 @@ def is_outdated(model: NodeModel, node: Node, wanted: WantedPart) -> bool:
 
     One that is loaded goes on; one that the node has in its own file is the node's business.
     """
-    told = node.report.part if node.report is not None else None
-    if told is None or not told.accepts or not model.revision or model.state is not ModelState.STOPPED:
+    report = node.report.part if node.report is not None else None
+    if report is None or not report.accepts or not model.revision or model.state is not ModelState.STOPPED:
         return False
     return model.revision != wanted.models.get(model.name, "")
 
 
 def why(node: Node, wanted: WantedPart) -> str:
     """Say in words why a node does not have what it is to have; empty where it does, or is only a moment behind."""
-    told = node.report.part if node.report is not None else None
+    report = node.report.part if node.report is not None else None
     found = standing(node, wanted)
     if found is PartStanding.CLOSED:
         return NOT_TAKEN
-    return told.why if found is PartStanding.REFUSED and told is not None else ""
+    return report.why if found is PartStanding.REFUSED and report is not None else ""

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import PurePosixPath
 
-from claracore.core.config.check_routing import Say
 from claracore.core.config.command import split
 from claracore.core.config.container import ContainerConfig
 from claracore.core.config.container_command import mount_of, port_inside, with_container, words_in
 from claracore.core.config.container_gpus import known_gpus
 from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
-from claracore.core.config.report import NodePath
+from claracore.core.config.report import NodePath, Say
 
 OURS = {
     "--name": "the container's name is ClaraCore's own",

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from claracore.core.config.check_routing import Say
 from claracore.core.config.model import DEFAULT_GROUP, Config
-from claracore.core.config.report import NodePath
+from claracore.core.config.report import NodePath, Say
 from claracore.core.config.routing import GroupConfig
 from claracore.core.memory.declared import DEVICE, EXPECTED_DEVICE
 from claracore.types import Finding, Place

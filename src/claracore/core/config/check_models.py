@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from claracore.core.config.check_container import check_container
-from claracore.core.config.check_routing import Say, check_address
+from claracore.core.config.check_routing import check_address
 from claracore.core.config.command import split, uses_port
 from claracore.core.config.detaching import MENTIONED, Detaching, detaching
 from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
 from claracore.core.config.planned_ports import mentions_late
-from claracore.core.config.report import NodePath
+from claracore.core.config.report import NodePath, Say
 from claracore.core.config.shell import habits_in
 from claracore.core.config.sleep import read_request
 from claracore.core.memory.declared import device_problems

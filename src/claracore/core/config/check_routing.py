@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -12,11 +12,11 @@ from claracore.core.config.command import LATE
 from claracore.core.config.expansions import allows
 from claracore.core.config.matrix import BadExpression, Expression, read_sets
 from claracore.core.config.model import Config
+from claracore.core.config.not_here import no_machine, report_missing
 from claracore.core.config.peers import bare_names
-from claracore.core.config.report import Hints, NodePath
+from claracore.core.config.report import Hints, NodePath, Say
 from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Selector, WakeConfig
 
-Say = Callable[[NodePath, str, str], None]
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 VARIABLE = re.compile(r"[A-Za-z0-9.-]{1,32}")
@@ -124,8 +124,7 @@ def check_placement(config: Config, error: Say, warn: Say, *, hints: Hints) -> N
         for index, name in enumerate(names):
             if name != LOCAL and name not in followed:
                 way_out = hints.nearest(name, [*followed, LOCAL]) or "name a peer with `models: auto`, or `local`"
-                message = f"there is no machine {name!r} here; it counts if one of that name has joined"
-                warn(("placement", key, index), message, way_out)
+                warn(("placement", key, index), no_machine(name), way_out)
 
 
 def peer_names(config: Config) -> dict[str, str]:
@@ -137,7 +136,7 @@ def peer_names(config: Config) -> dict[str, str]:
     return {**bare_names(config), **{name: name for name in full}}
 
 
-def check_profiles(config: Config, names: Mapping[str, str], error: Say, *, hints: Hints) -> None:
+def check_profiles(config: Config, names: Mapping[str, str], error: Say, warn: Say, *, hints: Hints) -> None:
     """Report profiles without pins, pins that hide a peer's model, and pins to what does not exist."""
     peers = peer_names(config)
     known = {*names, *config.selectors, *peers}
@@ -153,11 +152,12 @@ def check_profiles(config: Config, names: Mapping[str, str], error: Say, *, hint
                 error(("profiles", name, "pins", pin), f"{pin!r} is a peer's model", "choose another name")
             elif target and target not in known and not config.is_followed(target):
                 way_out = hints.nearest(target, known) or "name a model, alias, peer model or selector"
-                error(("profiles", name, "pins", pin), f"there is no model {target!r}", way_out)
+                pin_path: NodePath = ("profiles", name, "pins", pin)
+                report_missing(config, target, pin_path, known, error=error, warn=warn, way_out=way_out)
 
 
 def check_selectors(
-    config: Config, names: Mapping[str, str], groups: Mapping[str, GroupConfig], error: Say, *, hints: Hints
+    config: Config, names: Mapping[str, str], groups: Mapping[str, GroupConfig], error: Say, warn: Say, *, hints: Hints
 ) -> None:
     """Report selectors that hide a name, and targets that do not exist or cannot work with the strategy."""
     peers = peer_names(config)
@@ -178,7 +178,8 @@ def check_selectors(
             elif config.is_followed(target):
                 continue
             elif target not in meant:
-                error(key_path, f"there is no model {target!r}", hints.nearest(target, meant) or NAME_IT)
+                way_out = hints.nearest(target, meant) or NAME_IT
+                report_missing(config, target, key_path, meant, error=error, warn=warn, way_out=way_out)
             elif selector.strategy == "warm" and target not in names:
                 error(key_path, f"{target!r} is a peer's model; `warm` has to see whether it is loaded", FOLLOW_IT)
         if selector.strategy == "spillover":

@@ -22,6 +22,7 @@ from claracore.core.config.check_routing import (
 )
 from claracore.core.config.command import uses_port
 from claracore.core.config.model import DEFAULT_GROUP, TIME_FORMATS, Config, ModelConfig
+from claracore.core.config.not_here import machine_to_join, report_missing
 from claracore.core.config.patterns import is_pattern
 from claracore.core.config.program import Hooks, OnStartup
 from claracore.core.config.regex import Regex
@@ -130,8 +131,11 @@ class Checker:
                 result[name] = priority
             else:
                 key_path = ("routing", "scheduler", "settings", "fifo", "priority", name)
-                self._error(
-                    key_path, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
+                way_out = self._report.hints.nearest(name, self.names) or "remove it"
+                if machine_to_join(self.config, name, self.names):
+                    result[name] = priority
+                report_missing(
+                    self.config, name, key_path, self.names, error=self._error, warn=self._warn, way_out=way_out
                 )
         return result
 
@@ -142,9 +146,12 @@ class Checker:
             model_id = name if self.config.peer_of(name) is not None else self.names.get(name)
             if model_id is None:
                 key_path = ("hooks", "on_startup", "preload", index)
-                self._warn(
-                    key_path, f"there is no model {name!r}", self._report.hints.nearest(name, self.names) or "remove it"
-                )
+                elsewhere = self.config.is_followed(name) or machine_to_join(self.config, name, self.names)
+                message = f"there is no model {name!r}"
+                if elsewhere:
+                    message = f"{name!r} is on another machine: it is not preloaded from here"
+                way_out = "preload it there" if elsewhere else self._report.hints.nearest(name, self.names)
+                self._warn(key_path, message, way_out or "remove it")
             elif model_id not in preload:
                 preload.append(model_id)
         return Hooks(on_startup=OnStartup(preload=tuple(preload)))
@@ -154,10 +161,10 @@ class Checker:
         check_placement(config, self._error, self._warn, hints=self._report.hints)
         # A pattern stands for names, it is none that could be written into a request.
         names = {name: id_ for name, id_ in self.names.items() if name in self.models or not is_pattern(name)}
-        check_profiles(config, names, self._error, hints=self._report.hints)
-        check_selectors(config, names, groups, self._error, hints=self._report.hints)
+        check_profiles(config, names, self._error, self._warn, hints=self._report.hints)
+        check_selectors(config, names, groups, self._error, self._warn, hints=self._report.hints)
         known = {*names, *config.selectors, *peer_names(config)}
-        check_unknown_names(config, known, self._error, hints=self._report.hints)
+        check_unknown_names(config, known, self._error, self._warn, hints=self._report.hints)
 
     def _collect_aliases(self) -> None:
         """Make `names` complete; report names that two models claim."""

@@ -7,7 +7,7 @@ findings are collected; nothing here stops at the first.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode
@@ -15,6 +15,8 @@ from claracore.types import Finding, Place, Severity
 
 NodePath = tuple[str | int, ...]
 """The keys of mappings and the indices of lists, from the root to a node."""
+Say = Callable[[NodePath, str, str], None]
+"""Takes where something is wrong, what, and the way out."""
 
 
 def dotted(path: NodePath) -> str:

@@ -24,7 +24,7 @@ _SHA256: Final = re.compile(r"(?:sha256-)?([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFiles:
+class FilesOfModels:
     """Puts files in place of the paths that shared models name, and has them given to nodes."""
 
     shelves: Shelves

@@ -71,6 +71,14 @@ class NodesFile:
             raise unwritable(self._path, error) from error
 
 
+def joined_names(state_dir: Path | None) -> frozenset[str]:
+    """Return the names of the machines that have joined; none where that cannot be read."""
+    try:
+        return frozenset(node.name for node in NodesFile(state_dir).load().nodes)
+    except FileUnusable:
+        return frozenset()
+
+
 def _to_disk(what: Remembered) -> dict[str, Any]:
     return {
         "nodes": [asdict(node) for node in what.nodes],

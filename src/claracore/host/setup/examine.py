@@ -6,11 +6,12 @@ check` and `POST /api/config/check` ask here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from claracore.core.config.check_memory import memory_instead
 from claracore.core.config.load import LoadedConfig, load_many
+from claracore.core.config.not_here import without_joined
 from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
 from claracore.host.setup.presence import missing_things
@@ -39,10 +40,14 @@ def examine(
     listen: Listen,
     strict: bool = False,
     ollama: bool = False,
+    joined: Iterable[str] = (),
 ) -> Examined:
-    """Load (file, text) sources and look for everything that could go wrong with them here; `ollama` as of `plan`."""
+    """Load (file, text) sources and look for everything that could go wrong with them here; `ollama` as of `plan`.
+
+    `joined` are the names of the machines that have joined this one.
+    """
     loaded = load_many(sources, env=env, strict=strict)
-    findings = list(loaded.findings)
+    findings = list(without_joined(loaded.findings, joined))
     if loaded.config is not None:
         findings += plan_here(loaded.config, listen, places=loaded.places, ollama=ollama).findings
         findings += missing_things(loaded.config, loaded.places)

@@ -27,9 +27,9 @@ from claracore.host.sockets.history import load_history
 from claracore.host.store import files
 from claracore.host.supervisor.commands import Commands
 from claracore.host.supervisor.prepared import (
-    Circumstances,
     FoundModels,
     Prepared,
+    ReadingContext,
     prepare_texts,
     prepare_with_part,
     words,
@@ -152,6 +152,11 @@ class Configuration:
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
+    @property
+    def joined(self) -> frozenset[str]:
+        """The names of the machines that have joined."""
+        return frozenset(node.name for node in self._joined)
+
     def follow(self, listener: ConfigurationListener) -> None:
         """Tell a listener of every change from now on."""
         self._listeners.append(listener)
@@ -165,9 +170,9 @@ class Configuration:
     def _check_part(self, sources: Sequence[tuple[str, str]], part: TakenPart) -> tuple[Prepared, Changes]:
         return self._compared(prepare_with_part(sources, part, self._circumstances()))
 
-    def _circumstances(self) -> Circumstances:
+    def _circumstances(self) -> ReadingContext:
         history = load_history(self._state_dir, self.sources.key)
-        return Circumstances(self.environ, self._listen, history, self.sources.strict, self.ollama)
+        return ReadingContext(self.environ, self._listen, history, self.sources.strict, self.ollama)
 
     def _compared(self, prepared: Prepared) -> tuple[Prepared, Changes]:
         prepared = prepared.with_machines(self._joined, self._found)

@@ -6,7 +6,7 @@ kept for whoever asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from claracore.core.cluster.beside import TakenPart, beside, kept_names, model_revisions
@@ -15,6 +15,7 @@ from claracore.core.cluster.part import NO_PART
 from claracore.core.cluster.shared import SharedOut, shared_out
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
+from claracore.core.config.not_here import without_joined
 from claracore.core.config.peers import with_found, with_peers
 from claracore.core.config.planned_ports import with_planned_ports
 from claracore.core.ports.listen import Listen
@@ -53,17 +54,20 @@ class Prepared:
     findings: tuple[Finding, ...]
     own: Config
     """Without the models of peers."""
+    of_files: tuple[Finding, ...] = ()
+    """What there is to say of the files, whichever machines have joined."""
     shared: tuple[SharedOut, ...] = ()
     """The models that machines which have joined are to have, too."""
     part: PartInForce = field(default_factory=PartInForce)
 
-    def with_machines(self, joined: Iterable[JoinedNode], found: FoundModels) -> Prepared:
+    def with_machines(self, joined: Sequence[JoinedNode], found: FoundModels) -> Prepared:
         """Return it with the machines that have joined, and with what those that are followed have."""
-        return replace(self, config=with_peers(with_found(with_joined(self.own, joined), found)))
+        config = with_peers(with_found(with_joined(self.own, joined), found))
+        return replace(self, config=config, findings=without_joined(self.of_files, [node.name for node in joined]))
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class ReadingContext:
     """With what a configuration is read and checked."""
 
     environ: Mapping[str, str]
@@ -88,10 +92,10 @@ def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *,
     if errors:
         raise ConfigError(errors)
     own = with_planned_ports(loaded.config, plan.assignment)
-    return Prepared(with_peers(own), plan, findings, own, shared_out(loaded.written, loaded.config))
+    return Prepared(with_peers(own), plan, findings, own, findings, shared_out(loaded.written, loaded.config))
 
 
-def prepare_texts(texts: Sequence[tuple[str, str]], taken: TakenPart, around: Circumstances) -> Prepared:
+def prepare_texts(texts: Sequence[tuple[str, str]], taken: TakenPart, around: ReadingContext) -> Prepared:
     """Check texts (file, text) together with a part, which is set aside where it cannot be used.
 
     Raises ConfigError for what is wrong with the texts.
@@ -106,14 +110,14 @@ def prepare_texts(texts: Sequence[tuple[str, str]], taken: TakenPart, around: Ci
         return replace(own, part=PartInForce(set_aside=taken.part.revision, why=words(error)))
 
 
-def prepare_with_part(texts: Sequence[tuple[str, str]], taken: TakenPart, around: Circumstances) -> Prepared:
+def prepare_with_part(texts: Sequence[tuple[str, str]], taken: TakenPart, around: ReadingContext) -> Prepared:
     """Check texts (file, text) together with a part. Raises ConfigError for what is wrong with either."""
     loaded = load_many(texts, env=around.environ, strict=around.strict)
     own = prepare(loaded, around.listen, around.history, ollama=around.ollama)
     return _with_part(own, texts, taken, around)
 
 
-def _with_part(own: Prepared, texts: Sequence[tuple[str, str]], taken: TakenPart, around: Circumstances) -> Prepared:
+def _with_part(own: Prepared, texts: Sequence[tuple[str, str]], taken: TakenPart, around: ReadingContext) -> Prepared:
     if missing := taken.without_path:
         raise ConfigError([Finding("error", f"there is no place for the file {missing[0]!r} here")])
     part = taken.part

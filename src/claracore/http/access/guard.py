@@ -37,10 +37,10 @@ READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
 BY_INVITATION: Final = frozenset({"/api/nodes/join"})
 """What a secret in the body opens; whoever answers checks it."""
-OF_THE_HEAD: Final = frozenset({"/api/node/part"})
-"""What the head of this machine writes here; whoever answers checks that it is the head."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
+OF_HEAD: Final = re.compile(r"/api/node/(head|part)(/.*)?")
+"""What the machine changes here that this one has joined, and nobody else but an administrator."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
 """Where clients of Ollama send JSON without its type. What keeps pages of other sites out is where they come from: a
 browser says it with every POST and DELETE."""
@@ -177,7 +177,7 @@ def right_for(method: str, path: str) -> Right | None:
         return None
     if method == "POST" and path in RIGHTS_OF_POST:
         return RIGHTS_OF_POST[path]
-    if path in OF_THE_HEAD:
+    if method not in SAFE_METHODS and OF_HEAD.fullmatch(path):
         return Right.NODE
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN

@@ -19,16 +19,12 @@ class Right(StrEnum):
 
     INFERENCE = "inference"
     READ = "read"
-    ADMIN = "admin"
     NODE = "node"
-    """Writing the part of the configuration that this machine has from its head; made by joining only."""
+    """What a machine does with those that have joined it: give them its models, and be left by them."""
+    ADMIN = "admin"
 
 
 ALL_RIGHTS: Final = frozenset(Right)
-BY_HAND: Final = (Right.INFERENCE, Right.READ, Right.ADMIN)
-"""What a person may give to a key."""
-OF_ADMINISTRATORS: Final = frozenset({Right.READ, Right.NODE})
-"""What `admin` includes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +48,8 @@ class Grant:
         return self.expires_at is not None and now >= self.expires_at
 
     def may(self, right: Right) -> bool:
-        """Whether it includes a right; `admin` includes `read`, and `node` as far as an administrator may do that."""
-        return right in self.rights or (right in OF_ADMINISTRATORS and Right.ADMIN in self.rights)
+        """Whether it includes a right; `admin` includes `read` and `node`."""
+        return right in self.rights or (right in {Right.READ, Right.NODE} and Right.ADMIN in self.rights)
 
     def check(self, right: Right) -> None:
         """Raise Forbidden when it does not include a right."""

@@ -175,6 +175,7 @@ async def check(runtime: RuntimeDep, installation: InstallationDep, text: TextIn
         listen=installation.listen,
         strict=configuration.sources.strict,
         ollama=configuration.ollama,
+        joined=configuration.joined,
     )
     changes = None
     if examined.usable:

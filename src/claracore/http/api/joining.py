@@ -68,15 +68,13 @@ class WelcomeView(BaseModel):
 
 
 class LineWish(BaseModel):
-    """The line of an invitation; this machine's name there and address, where they are not to be found out.
-
-    `requests_only`: the head may not give this machine models of its own.
-    """
+    """The line of an invitation; this machine's name there and address, where they are not to be found out."""
 
     line: Text
     name: Text = ""
     address: Text = ""
     requests_only: bool = False
+    """Whether the other machine may change nothing here, such as which of its models this one has."""
 
 
 class HasJoinedView(BaseModel):
@@ -107,7 +105,8 @@ async def admit(joined: JoinedNodesDep, wish: JoinWish) -> WelcomeView:
 @router.post("/api/node/join")
 async def join(joiner: JoinerDep, wish: LineWish) -> HasJoinedView:
     """Have this machine join the one that has invited it."""
-    found = await joiner.join(wish.line, name=wish.name, address=wish.address, requests_only=wish.requests_only)
+    only = wish.requests_only
+    found = await joiner.join(wish.line, name=wish.name, address=wish.address, requests_only=only)
     return HasJoinedView(name=found.name, head=found.head, admin_key=found.admin_key, advice=list(found.advice))
 
 

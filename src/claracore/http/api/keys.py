@@ -10,7 +10,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
 from claracore.core.key_limits import MOST, MOST_REQUESTS, KeyLimits, KeyMeter, LimitName
-from claracore.errors import BadRequest
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.keys import NamedKey, Right
 from claracore.http.api.dependencies import KeyRingDep, NamedKeysDep, RuntimeDep
@@ -87,8 +86,6 @@ async def keys(runtime: RuntimeDep, ring: KeyRingDep) -> KeysView:
 @router.post("")
 async def add(runtime: RuntimeDep, ring: KeyRingDep, named_keys: NamedKeysDep, wish: KeyWish) -> NewKey:
     """Make a key. From the first one on, every call needs one."""
-    if Right.NODE in wish.scopes:
-        raise BadRequest("the scope node is of keys that joining makes (`claracore join`)", param="scopes")
     models = None if wish.models is None else {runtime.resolve(name) for name in wish.models}
     text, key = await named_keys.add(
         wish.name, wish.scopes, models=models, expires_at=wish.expires_at, limits=wish.limits.limits

@@ -52,12 +52,12 @@ class PartTakenView(BaseModel):
 
 
 @router.put("/api/node/part")
-async def take(request: Request, door: PartDoorDep, grant: GrantDep, said: PartSaid) -> PartTakenView:
+async def take(request: Request, door: PartDoorDep, grant: GrantDep, wish: PartSaid) -> PartTakenView:
     """Take over the head's part of the configuration, in place of the former one; for the head's key only."""
     if len(await request.body()) > MOST_PART_BYTES:
         raise PayloadTooLarge(f"a part has {MOST_PART_BYTES // MIB} MiB at most")
     try:
-        part = part_of_json(said.model_dump(mode="json"))
+        part = part_of_json(wish.model_dump(mode="json"))
     except PartUnreadable as error:
         raise BadRequest(str(error)) from error
     found = await door.take(grant, part)

@@ -324,8 +324,8 @@ def _configuration(runtime: Runtime, found: Node) -> NodeConfigurationView | Non
     state = standing(found, wanted) if wanted is not None else PartStanding.NONE
     if wanted is None or state is PartStanding.NONE:
         return None
-    told = found.report.part if found.report is not None else None
-    kept = told.kept if told is not None and state is PartStanding.CURRENT else ()
+    report = found.report.part if found.report is not None else None
+    kept = report.kept if report is not None and state is PartStanding.CURRENT else ()
     return NodeConfigurationView(
         state=state, why=why_standing(found, wanted), models=list(wanted.models), kept=list(kept)
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from claracore.core.config.tags import other_spelling
-from claracore.errors import BadRequest, ModelNotFound
+from claracore.errors import BadRequest, ClaraCoreError, ModelNotFound
 from claracore.http.gateway.targets import ActiveProfile, Choice, Target, Targets, targets_of
 
 if TYPE_CHECKING:
@@ -17,6 +17,22 @@ if TYPE_CHECKING:
     from claracore.host.cluster.machines import Machines
     from claracore.http.access.keys import Grant
     from claracore.types import ModelState
+
+
+class MachineNotThere(ClaraCoreError):
+    """What is asked for is only on machines that have not joined, or are not there; 503."""
+
+    status = 503
+    code = "machine_not_there"
+    cause = "What is asked for is only on machines that have not joined, or have not been heard of yet."
+    way_out = "Look who is there: `claracore nodes`. It is answered as soon as one of them is, or has that model."
+
+    def __init__(self, name: str, targets: Sequence[str]) -> None:
+        """Take the name, and the models to which it leads."""
+        super().__init__(
+            f"model {name!r} cannot be used now: no machine that is here has {' or '.join(map(repr, targets))}",
+            param="model",
+        )
 
 
 def names_for(grant: Grant | None, targets: Targets) -> list[str]:
@@ -70,7 +86,8 @@ class Resolver:
     def find(self, name: str, grant: Grant | None) -> Target:
         """Return the target that a request names, or that is for all who name none or another.
 
-        Raises `ModelNotFound`, `BadRequest` when it names none, `MachineDrained`, `MachineOutdated`, `FilesNotThere`.
+        Raises `ModelNotFound`, `BadRequest` when it names none, `MachineDrained`, `MachineOutdated`, `MachineNotThere`
+        and `FilesNotThere`.
         """
         meant = name if self._profile.name is None else self.meaning(name)
         found = self._known(name, meant, grant)
@@ -143,6 +160,8 @@ class Resolver:
         """Return the target of a name that nothing has, or of no name. Raises what `find` raises."""
         targets = self.targets
         fitting = targets.others.fitting(meant)
+        if not fitting and (away := targets.away.get(meant)) is not None:
+            raise MachineNotThere(name or away[0], away)
         other = self.meaning(fitting or targets.others.instead_of(meant))
         written = None if other == fitting else targets.pinned.get(other)
         found = written or targets.by_name.get(other) or self._chosen(other, grant)

@@ -12,7 +12,7 @@ has: there are servers that answer to their own names only. An alias stays as th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -139,6 +139,11 @@ class Targets:
     """What answers a name that is none of these."""
     shared: Mapping[str, Mapping[str, Target]]
     """The names that several machines have, each with its targets by the ids of their models."""
+    away: Mapping[str, tuple[str, ...]]
+    """Selectors, and what pins stand for, that lead only to machines that are not there: what they name.
+
+    Under no name at all: the default model.
+    """
 
     def why_not(self, name: str) -> str:
         """Return why a name that the configuration mentions is not known; empty for others."""
@@ -172,7 +177,17 @@ def targets_of(config: Config) -> Targets:
     others = unknown_names(config, by_name.keys() | choices.keys())
     stood_for.add(others.default)
     pinned = {name: _named(by_name[name], name) for name in stood_for if name in by_name}
-    return Targets(by_name, ignored, choices, pinned, pins, others, shared)
+    away = _away(config, by_name.keys() | choices.keys())
+    return Targets(by_name, ignored, choices, pinned, pins, others, shared, away)
+
+
+def _away(config: Config, known: Container[str]) -> dict[str, tuple[str, ...]]:
+    """Return what leads only to machines that are not there, as `Targets` has it; `known` are names that lead on."""
+    found = {name: selector.targets for name, selector in config.selectors.items()}
+    found |= {to: (to,) for profile in config.profiles.values() for to in profile.pins.values() if to and "/" in to}
+    if config.default_model and config.default_model not in known:
+        found[""] = found.get(config.default_model, (config.default_model,))
+    return {name: targets for name, targets in found.items() if name not in known}
 
 
 def _shared(config: Config, by_name: dict[str, Target]) -> dict[str, dict[str, Target]]:
