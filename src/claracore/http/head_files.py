@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from claracore.core.cluster.joined import secret_for_files
+from claracore.core.cluster.model import Fit, NodeModel
+from claracore.core.cluster.part import Part
 from claracore.core.cluster.wanted import HeadDoor
 from claracore.errors import ClaraCoreError
 
 if TYPE_CHECKING:
-    from claracore.core.cluster.model import NodeModel
     from claracore.core.cluster.part import SharedModel
     from claracore.host.cluster.fetching import Fetching
     from claracore.host.supervisor.configuration import Configuration
@@ -39,6 +40,9 @@ class HeadFiles:
         self._joined = joined
         self._ring = ring
         self._taken: tuple[SharedModel, ...] = ()
+        self._part = Part()
+        self._by_name: dict[str, SharedModel] = {}
+        """The models of `_part`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self.on_files: Callable[[], None] = lambda: None
         """Called when files have come: what is known of models may be more."""
@@ -66,7 +70,18 @@ class HeadFiles:
 
     def lacking(self, model_id: str) -> NodeModel | None:
         """Return how a model in force is whose files are missing here; None for any other."""
-        return self._fetching.lacking(model_id) if model_id in self._configuration.now.part.models else None
+        if model_id not in self._configuration.now.part.models:
+            return None
+        model = self._model_of_part(model_id)
+        if model is not None and model.files and not self._fetching.has_looked_for(model):
+            return NodeModel(model_id, fit=Fit.FETCH, why="its files are looked for")
+        return self._fetching.lacking(model_id)
+
+    def _model_of_part(self, name: str) -> SharedModel | None:
+        part = self._configuration.part.part
+        if part is not self._part:
+            self._part, self._by_name = part, {model.name: model for model in part.models}
+        return self._by_name.get(name)
 
     async def close(self) -> None:
         """Have nothing fetched any more."""

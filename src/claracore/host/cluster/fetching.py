@@ -18,7 +18,6 @@ from claracore.core.cluster.model import NodeFile, NodeModel
 from claracore.core.cluster.part import Fetch, Part, SharedFile, SharedModel
 from claracore.core.cluster.wanted import (
     HeadDoor,
-    HeldFile,
     Shipment,
     WantedModel,
     outlook,
@@ -69,7 +68,8 @@ class Fetching:
         """Says where the head has files for us; None where there is none."""
         self.models: tuple[WantedModel, ...] = ()
         self._shared: tuple[SharedModel, ...] = ()
-        self._held: list[HeldFile] = []
+        self._looked_for: dict[str, SharedModel] = {}
+        self._lacking: dict[str, WantedModel] = {}
         self._problems: dict[str, str] = {}
         """By model: why its files could not even be asked for."""
         self._settling = asyncio.Lock()
@@ -104,8 +104,10 @@ class Fetching:
     async def _look(self) -> None:
         files = [file for model in self._shared for file in model.files]
         folder, folders = self._shelves.folder, self._shelves.folders
-        self._held = await asyncio.to_thread(held_files, files, folder, folders) if files else []
-        self.models = wanted(self._shared, self._held)
+        held = await asyncio.to_thread(held_files, files, folder, folders) if files else []
+        self.models = wanted(self._shared, held)
+        self._looked_for = {model.name: model for model in self._shared}
+        self._lacking = {model.name: model for model in self.models if not model.is_ready}
 
     async def _settle(self) -> None:
         """Have what is missing fetched, and nothing else."""
@@ -242,16 +244,19 @@ class Fetching:
                     found.setdefault(each.file.name, self._missing(each.file, why))
         return tuple(found.values())
 
+    def has_looked_for(self, model: SharedModel) -> bool:
+        """Whether the files of a model, as it is now, have been looked for."""
+        return self._looked_for.get(model.name) == model
+
     def lacking(self, name: str) -> NodeModel | None:
         """Return how a model is of which files are missing; None for any other."""
-        if all(model.is_ready for model in self.models):
-            return None
-        return next((each for each in self.not_ready() if each.name == name), None)
+        model = self._lacking.get(name)
+        return outlook(model, {file.name: file for file in self.files()}) if model is not None else None
 
     def not_ready(self) -> tuple[NodeModel, ...]:
         """Return how the models are of which files are missing."""
         files = {file.name: file for file in self.files()}
-        return tuple(outlook(model, files) for model in self.models if not model.is_ready)
+        return tuple(outlook(model, files) for model in self._lacking.values())
 
     def _missing(self, file: SharedFile, why: str) -> NodeFile:
         for download in self._downloads.all:

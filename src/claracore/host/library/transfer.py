@@ -81,7 +81,7 @@ async def _fetch(hub: HubClient, job: Job, events: TransferEvents, wait: Wait) -
             await asyncio.to_thread(part.start_over)
             await _fetch_rest(hub, job, part, events, wait)
     finally:
-        # In a thread: it waits for a write, or for the disk to take all of a large file. Done even when we are cancelled.
+        # In a thread: it waits for a write, or for the disk to take all of a large file. Also when we are cancelled.
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, part.close))
     return True
 

@@ -35,7 +35,8 @@ class RangeUnusable(ClaraCoreError):
     way_out = "Ask for `bytes=N-` with an N below the size of the file."
 
 
-@router.api_route("/api/shared/{name:path}", methods=["GET", "HEAD"], response_class=Response)
+@router.head("/api/shared/{name:path}", include_in_schema=False)
+@router.get("/api/shared/{name:path}", response_class=Response)
 async def shared_file(files: SharedFilesDep, request: Request, name: str) -> Response:
     """Send a file of a shared model, or a range of it; with `?sha256` its checksum. For machines that have joined."""
     _check(files, request)
