@@ -118,7 +118,7 @@ def test_a_part_that_cannot_be_used_is_refused_as_a_whole_and_shown(machines: Jo
     assert (models_there(machines), answers(machines, "x")) == ({"x"}, 200)
     until(lambda: machines.head.chat("desk/x").status == 200)  # it is loaded
     assert machines.ask("node", "POST", "/api/models/unload/x").status == 200
-    until(lambda: machines.head.chat("desk/x").status == 503)
+    until(lambda: bool(machines.ask("head", "GET", "/api/places/x").json["others"]))
     assert machines.head.chat("desk/x").json["error"]["code"] == "machine_outdated"
     assert machines.ask("head", "POST", "/api/models/load/desk/x").status == 503
     found = machines.ask("head", "GET", "/api/places/x").json
