@@ -28,10 +28,10 @@ def model(name: str, *files: SharedFile, fetch: Fetch = Fetch.HEAD) -> SharedMod
 
 def test_a_file_is_known_by_size_and_header_wherever_it_lies() -> None:
     held = [HeldFile("/nas/other-name.gguf", 100, "h1"), HeldFile("/b/one.gguf", 100, "h1")]
-    [found] = wanted([model("m", ONE, fetch=Fetch.NO)], held)
+    [found] = wanted([model("m", ONE, fetch=Fetch.NO)], held, "/m")
     assert (found.is_ready, found.why, found.paths) == (True, "", {"org/one.gguf": "/nas/other-name.gguf"})
     for almost in (HeldFile("/a", 101, "h1"), HeldFile("/a", 100, "h2")):
-        [found] = wanted([model("m", ONE, fetch=Fetch.NO)], [almost])
+        [found] = wanted([model("m", ONE, fetch=Fetch.NO)], [almost], "/m")
         assert not found.is_ready
 
 
@@ -48,23 +48,43 @@ def test_a_file_is_known_by_size_and_header_wherever_it_lies() -> None:
     ],
 )
 def test_what_is_missing_is_fetched_or_said(file: SharedFile, fetch: Fetch, source: Fetch, why: str) -> None:
-    [found] = wanted([model("m", file, fetch=fetch)], [])
+    [found] = wanted([model("m", file, fetch=fetch)], [], "/m")
     [each] = found.files
     assert (found.is_ready, each.source, each.why, found.why) == (False, source, why, why)
 
 
 def test_each_file_is_fetched_once_and_nothing_for_a_model_that_could_not_run() -> None:
     three = SharedFile("ORG/One.gguf", 999, "h3")
-    found = wanted([model("a", ONE), model("b", ONE, TWO), model("c", three), model("d", TWO, fetch=Fetch.NO)], [])
+    found = wanted(
+        [model("a", ONE), model("b", ONE, TWO), model("c", three), model("d", TWO, fetch=Fetch.NO)], [], "/m"
+    )
     assert "another file that is called" in found[2].why
     assert [(each.model, each.files) for each in shipments(found)] == [("a", (ONE,)), ("b", (TWO,))]
     # A model that may not fetch what another one does has it as soon as it is here.
     assert "fetch: no" in found[3].why
 
 
+def test_shards_lie_together_under_their_names() -> None:
+    shards = [SharedFile(f"q/m-0000{n}-of-00003.gguf", n, f"h{n}") for n in (1, 2, 3)]
+
+    def paths(*held: str) -> dict[str, str]:
+        files = [HeldFile(path, int(path[-15]), f"h{path[-15]}") for path in held]
+        [found] = wanted([model("m", *shards)], files, "/m")
+        assert found.is_ready == (len(found.paths) == 3)
+        return {name.removeprefix("q/"): path for name, path in found.paths.items()}
+
+    nas = [f"/nas/m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    place = [f"/m/q/m-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+    assert list(paths(*nas).values()) == nas
+    assert list(paths(place[0], *nas).values()) == nas
+    assert paths(place[1], *nas[:2]) == {"m-00002-of-00003.gguf": place[1]}
+    assert paths(nas[0], "/nas/x-00002-of-00003.gguf", nas[2]) == {}
+    assert list(paths(*place).values()) == place
+
+
 def test_files_of_one_repository_come_together() -> None:
     shards = [SharedFile(f"m-0000{n}-of-00002.gguf", n, f"h{n}", source=f"org/m/m-{n}.gguf") for n in (1, 2)]
-    [one, other] = shipments(wanted([model("m", *shards, ONE, fetch=Fetch.HUB)], []))
+    [one, other] = shipments(wanted([model("m", *shards, ONE, fetch=Fetch.HUB)], [], "/m"))
     assert (one.repository, one.files) == ("org/m", tuple(shards))
     assert (other.repository, path_on_hub(other.files[0])) == ("org/one@abc", "folder/one.gguf")
     assert repository_of(TWO) == repository_of(SharedFile("x", 1, "h", source="nonsense")) == ""
@@ -73,7 +93,7 @@ def test_files_of_one_repository_come_together() -> None:
 def test_how_far_it_is_in_words() -> None:
     assert fetching_words("qwen.gguf", 41, 100, 170) == "fetching qwen.gguf 41 %, 3 min left"
     assert fetching_words("qwen.gguf", 0, 0, None) == "fetching qwen.gguf 0 B"
-    [two] = wanted([model("m", ONE, TWO)], [])
+    [two] = wanted([model("m", ONE, TWO)], [], "/m")
     coming = {file.name: NodeFile(file.name, file.size, 50, fetching=True, left_seconds=9) for file in (ONE, TWO)}
     found = outlook(two, coming)
     assert (found.fit, found.left_seconds) == (Fit.FETCH, 18)

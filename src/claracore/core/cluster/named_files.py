@@ -23,6 +23,7 @@ FLAGS: Final = frozenset(
 )  # fmt: skip
 """Of llama-server: behind these stands a file that belongs to the model."""
 MODEL: Final = ".gguf"
+MOST_SHARDS: Final = 1_000
 _ODD: Final = re.compile(r"[^\w.+-]+|^\.+|\.+$")
 
 
@@ -68,6 +69,8 @@ def all_shards(path: PurePath) -> tuple[PurePath, ...]:
     if match is None:
         return (path,)
     count = int(match["count"])
+    if not 1 <= int(match["number"]) <= count <= MOST_SHARDS:
+        return (path,)
     return tuple(path.with_name(f"{match['stem']}-{n:05d}-of-{count:05d}.gguf") for n in range(1, count + 1))
 
 

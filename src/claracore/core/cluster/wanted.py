@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath, PurePosixPath
 from typing import Final
 
 from claracore.core.cluster.model import Fit, NodeFile, NodeModel
 from claracore.core.cluster.part import Fetch, SharedFile, SharedModel
+from claracore.core.gguf.names import SHARD_FILE
 from claracore.core.pull.reference import is_safe_path
 from claracore.core.units import gb, lasting
 from claracore.types import ModelState
@@ -90,24 +92,58 @@ class Shipment:
     files: tuple[SharedFile, ...]
 
 
-def wanted(models: Iterable[SharedModel], held: Sequence[HeldFile]) -> tuple[WantedModel, ...]:
-    """Return how the files of each model are here. Of several files that are alike the first of `held` is taken."""
-    places: dict[tuple[int, str], str] = {}
+def wanted(models: Iterable[SharedModel], held: Sequence[HeldFile], folder: str) -> tuple[WantedModel, ...]:
+    """Return how the files of each model are here. Of several files that are alike the first of `held` is taken.
+
+    `folder` is where files go that are fetched. The shards of a model have to lie in one folder under their own names:
+    such as lie elsewhere count only when all of them do.
+    """
+    alike: dict[tuple[int, str], list[str]] = {}
     for each in held:
-        places.setdefault((each.size, each.header), each.path)
+        alike.setdefault((each.size, each.header), []).append(each.path)
     named: dict[str, SharedFile] = {}
-    return tuple(
-        WantedModel(model.name, tuple(_wanted(file, model, places, named) for file in model.files)) for model in models
-    )
+    found = []
+    for model in models:
+        paths = _paths(model.files, alike, folder)
+        found.append(WantedModel(model.name, tuple(_wanted(file, model, paths, named) for file in model.files)))
+    return tuple(found)
+
+
+def _paths(
+    files: Sequence[SharedFile], alike: Mapping[tuple[int, str], Sequence[str]], folder: str
+) -> dict[SharedFile, str]:
+    """Return where each file is here; those that are not here are missing."""
+    groups: dict[str, list[SharedFile]] = {}
+    for file in files:
+        match = SHARD_FILE.match(file.name)
+        groups.setdefault(f"{match['stem']} of {match['count']}" if match else file.name, []).append(file)
+    found: dict[SharedFile, str] = {}
+    for group in groups.values():
+        candidates = [alike.get((file.size, file.header), ()) for file in group]
+        if len(group) == 1:
+            found |= dict(zip(group, (each[0] for each in candidates if each), strict=False))
+        else:
+            found |= _together(group, candidates, folder)
+    return found
+
+
+def _together(group: Sequence[SharedFile], candidates: Sequence[Sequence[str]], folder: str) -> dict[SharedFile, str]:
+    """Return where shards are: all in one folder under their names, or else those in the place for what is fetched."""
+    for path in candidates[0]:
+        beside = [str(PurePath(path).parent / PurePosixPath(file.name).name) for file in group]
+        if all(one in several for one, several in zip(beside, candidates, strict=True)):
+            return dict(zip(group, beside, strict=True))
+    places = [str(PurePath(folder, file.name)) for file in group]
+    return {file: place for file, place, several in zip(group, places, candidates, strict=True) if place in several}
 
 
 def _wanted(
-    file: SharedFile, model: SharedModel, places: Mapping[tuple[int, str], str], named: dict[str, SharedFile]
+    file: SharedFile, model: SharedModel, paths: Mapping[SharedFile, str], named: dict[str, SharedFile]
 ) -> WantedFile:
     if not is_safe_path(file.name):
         return WantedFile(file, why=f"{file.name!r} cannot be the name of a file here")
     other = named.setdefault(file.name.casefold(), file)
-    if (path := places.get((file.size, file.header))) is not None:
+    if (path := paths.get(file)) is not None:
         return WantedFile(file, path)
     if (other.size, other.header) != (file.size, file.header):
         return WantedFile(file, why=f"another model of the head's has another file that is called {file.name}")

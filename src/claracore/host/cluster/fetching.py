@@ -90,7 +90,7 @@ class Fetching:
         folder = self._shelves.folder
         files = [file for model in part.models for file in model.files]
         held = held_files(files, folder, self._shelves.folders) if files else []
-        found = {name: path for model in wanted(part.models, held) for name, path in model.paths.items()}
+        found = {name: path for model in wanted(part.models, held, str(folder)) for name, path in model.paths.items()}
         return {file.name: found.get(file.name) or str(folder / file.name) for file in files}
 
     async def close(self) -> None:
@@ -105,7 +105,7 @@ class Fetching:
         files = [file for model in self._shared for file in model.files]
         folder, folders = self._shelves.folder, self._shelves.folders
         held = await asyncio.to_thread(held_files, files, folder, folders) if files else []
-        self.models = wanted(self._shared, held)
+        self.models = wanted(self._shared, held, str(folder))
         self._looked_for = {model.name: model for model in self._shared}
         self._lacking = {model.name: model for model in self.models if not model.is_ready}
 

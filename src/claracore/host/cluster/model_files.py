@@ -11,23 +11,30 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
-from typing import Final
+from typing import Final, Protocol
 
 from claracore.core.cluster.named_files import all_shards, named_paths, names_for, source_in_cache, with_names
 from claracore.core.cluster.part import SharedFile, SharedModel
 from claracore.core.cluster.shared import SharedOut
-from claracore.host.cluster.held_files import Shelves
 from claracore.host.cluster.shared_files import SharedFiles, header_of
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 
 _SHA256: Final = re.compile(r"(?:sha256-)?([0-9a-f]{64})")
 
 
+class ModelRoots(Protocol):
+    """Where this machine has its models (`held_files.Shelves`)."""
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders below which a file's path says what it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class FilesOfModels:
     """Puts files in place of the paths that shared models name, and has them given to nodes."""
 
-    shelves: Shelves
+    shelves: ModelRoots
     store: DownloadStore
     files: SharedFiles
 
