@@ -164,7 +164,7 @@ def _assemble(
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts, news.joined, handing)
+        return ControlPlane(*parts, news.joined, news.own_head, handing)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(
@@ -179,7 +179,7 @@ def _assemble(
         about=summaries(runtime.memory),
         machines=runtime.machines,
     )  # fmt: skip
-    news = MachineNews(runtime, gateway, events.announcer, installation)
+    news = MachineNews(runtime, gateway, events.announcer, installation, named_keys)
     doorway, kept = Doorway(front.listeners, gateway, options.tls), (journal, activity, runtime.conversations)
     guardians = options.taking.guardians if options.taking is not None else Guardians()
     handing = HandingOver(runtime.supervisor, runtime.keeper, gateway, doorway, second, *kept, guardians)

@@ -79,12 +79,12 @@ def environment(folder: Path) -> Mapping[str, str]:
     return {**os.environ, "XDG_STATE_HOME": f"{folder}/state", "XDG_RUNTIME_DIR": f"{folder}/state"}
 
 
-def claracore(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    """Run a `claracore` that ends by itself."""
+def claracore(folder: Path, *argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a `claracore` that ends by itself, with `env` in its environment besides."""
     return subprocess.run(
         [sys.executable, "-m", "claracore", *argv],
         cwd=folder,
-        env=environment(folder),
+        env={**environment(folder), **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from claracore.core.cluster.joined import secret_for_files
 from e2e.instance import fake, until
 from e2e.joined import NONE, Joined
 from e2e.ports import claracore
@@ -101,7 +100,7 @@ def test_who_may_fetch_what(machines: Joined) -> None:
     import json
 
     [joined] = json.loads((machines.folder / "head/state/claracore/nodes.json").read_text())["nodes"]
-    secret = secret_for_files(hashlib.sha256(joined["key"].encode()).hexdigest())
+    secret = joined["secret"]
     url, head = f"/api/shared/{NAME}", machines.head
 
     def get(key: str | None, method: str = "GET", path: str = url, **more: str) -> Any:

@@ -211,6 +211,17 @@ def test_parameters_belong_to_a_conversation_and_presets_keep_them(page: Page, p
     expect(preset).to_have_value("Exact")
 
 
+def test_what_was_typed_wrong_stays_with_its_conversation(page: Page, parrots: Server) -> None:
+    talk(page, parrots, "Why is the sky blue?", "Name a cat")
+    page.get_by_role("button", name="Parameters").click()
+    page.get_by_label("Temperature").fill("9")
+    expect(page.get_by_role("alert")).to_have_text("From 0 to 2")
+    listed(page)
+    lines(page).filter(has_text="Why is the sky").click()
+    expect(page.get_by_label("Temperature")).to_have_value("")
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make ui")
 def test_on_a_phone_the_history_is_a_drawer(page: Page, parrots: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 844})

@@ -104,6 +104,7 @@ def test_slash_filters_and_a_question_mark_lists_but_not_in_a_field(page: Page, 
     page.keyboard.press("?")
     listed = page.get_by_role("dialog", name="Shortcuts")
     expect(listed).to_contain_text("Filter or find on this page")
+    expect(listed).to_contain_text("Undo what the newest message offers to undo")
     page.keyboard.press("Escape")
     expect(listed).to_have_count(0)
 

@@ -51,6 +51,11 @@ VERBS = {
     "ps": Listed("models", "PS", "List the models that run: state, port, memory, requests, time left."),
     "top": Listed("top", "TOP", "Watch models, memory, requests and tokens/s; Ctrl-C ends."),
     "nodes": Listed("nodes", "NODES", "List the machines that answer requests here: state, memory, models, requests."),
+    "leave": Listed(
+        "joining",
+        "LEAVE",
+        "Have this machine leave the one that it has joined: its key here is removed, Ray ends, and it forgets us.",
+    ),
     "join": Listed("joining", "JOIN", "Have this machine answer requests for another one, which has invited it."),
     "load": Listed("models", "LOAD", "Load a model, and wait until it is ready."),
     "unload": Listed("models", "UNLOAD", "Unload models, and wait until they are gone."),

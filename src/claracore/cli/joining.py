@@ -1,4 +1,4 @@
-"""`claracore nodes invite` and `claracore join`: how does another machine come to answer requests here?"""
+"""`claracore nodes invite`, `claracore join`, `claracore leave`: how does a machine answer requests for another one?"""
 
 from __future__ import annotations
 
@@ -31,9 +31,21 @@ def invite(*, address: str, url: str | None, as_json: bool) -> None:
 
 
 def forget(*, name: str, url: str | None) -> None:
-    """Have a machine that has joined be none of ours."""
-    Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}")
-    say(f"{name} is forgotten; there, `claracore keys remove` takes our key away")
+    """Have a machine that has joined be none of ours, and tell it so."""
+    untold = Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}")["untold"]
+    if not untold:
+        say(f"{name} is forgotten, and knows it: our key there is removed, and what came from here")
+        return
+    say(f"{name} is forgotten here; it could not be told: {untold}")
+    say("it finds out when it reaches this machine again; to have it leave before, type there: claracore leave")
+
+
+def leave(*, url: str | None) -> None:
+    """Have this machine leave the one that it has joined: its key here is removed, Ray ends, and it forgets us."""
+    left = Server(url).ask("POST", "/api/node/leave", {})
+    say(f"this machine is {left['name']} of {left['url']} no more")
+    if left["untold"]:
+        say(f"it could not be told: {left['untold']}; type there: claracore nodes forget {left['name']}", err=True)
 
 
 def drain(*, name: str, url: str | None) -> None:
@@ -108,6 +120,7 @@ VERBS_OF_HEAD = {
     "use": Verb(use, {"name": NAME, "url": URL}),
     "forget": Verb(forget, {"name": NAME, "url": URL}),
 }
+LEAVE = Verb(leave, {"url": URL})
 _LISTEN = option("--listen", about="Address to serve on, where nobody serves here yet.", default=":5800")
 JOIN = Verb(
     join,

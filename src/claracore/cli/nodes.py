@@ -30,13 +30,15 @@ HEAD = ("node", "kind", "state", "since", "memory free", "loaded", "requests", "
 
 def nodes(*, url: str | None, as_json: bool) -> None:
     """List the machines that answer requests here: state, memory, models, requests."""
-    found = Server(url).ask("GET", "/api/nodes")["nodes"]
+    found = Server(url).ask("GET", "/api/nodes")
     if as_json:
-        show_json(found)
-    else:
-        say("\n".join(table(HEAD, [node_cells(row) for row in found])))
-        for line in (*configuration_lines(found), *file_lines(found)):
-            say(line)
+        show_json(found["nodes"])
+        return
+    if (head := found.get("head")) is not None:
+        say(f"{head_words(head)}\n")
+    say("\n".join(table(HEAD, [node_cells(row) for row in found["nodes"]])))
+    for line in (*configuration_lines(found["nodes"]), *file_lines(found["nodes"])):
+        say(line)
 
 
 def configuration_lines(rows: list[dict[str, Any]]) -> list[str]:
@@ -53,6 +55,11 @@ def configuration_lines(rows: list[dict[str, Any]]) -> list[str]:
 def file_lines(rows: list[dict[str, Any]]) -> list[str]:
     """Return a line for each file that a machine still needs for models from here: `desk: fetching qwen.gguf 41 %`."""
     return [f"{row['name']}: {file['words']}" for row in rows for file in row.get("files", ()) if file["words"]]
+
+
+def head_words(head: dict[str, Any]) -> str:
+    """Return what there is to say of the machine that this one has joined, or had."""
+    return f"this machine is {head['name']} of {head['url']}: {head['words']}"
 
 
 def node_cells(row: dict[str, Any]) -> list[str]:

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from claracore.core.cluster.joined import secret_for_files
 from claracore.core.cluster.model import Fit, NodeModel
 from claracore.core.cluster.part import Part
 from claracore.core.cluster.wanted import HeadDoor
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from claracore.core.cluster.part import SharedModel
     from claracore.host.cluster.fetching import Fetching
     from claracore.host.supervisor.configuration import Configuration
-    from claracore.http.access.keyring import KeyRing
-    from claracore.http.joined_nodes import JoinedNodes
+    from claracore.http.own_head import OwnHead
     from claracore.http.part_door import PartDoor
 
 logger = logging.getLogger("claracore.cluster")
@@ -31,14 +29,11 @@ logger = logging.getLogger("claracore.cluster")
 class HeadFiles:
     """Has the files of the part that is in force fetched."""
 
-    def __init__(
-        self, fetching: Fetching, door: PartDoor, configuration: Configuration, joined: JoinedNodes, ring: KeyRing
-    ) -> None:
+    def __init__(self, fetching: Fetching, door: PartDoor, configuration: Configuration, own_head: OwnHead) -> None:
         self._fetching = fetching
         self._door = door
         self._configuration = configuration
-        self._joined = joined
-        self._ring = ring
+        self._own_head = own_head
         self._taken: tuple[SharedModel, ...] = ()
         self._part = Part()
         self._by_name: dict[str, SharedModel] = {}
@@ -98,9 +93,6 @@ class HeadFiles:
         self.on_files()
 
     def _head_door(self) -> HeadDoor | None:
-        """Return where the head has files for us; None where this machine has joined none."""
-        head = self._joined.head
-        key = next((each for each in self._ring.named if head is not None and each.name == head.key_name), None)
-        if head is None or key is None:
-            return None
-        return HeadDoor(head.url, head.fingerprint, secret_for_files(key.digest))
+        """Return where the head has files for us; None where this machine has joined none, or long ago."""
+        head = self._own_head.head
+        return HeadDoor(head.url, head.fingerprint, head.secret) if head is not None and head.secret else None

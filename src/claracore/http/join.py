@@ -10,7 +10,6 @@ import asyncio
 import logging
 import secrets
 import socket
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ from urllib.parse import urlsplit
 from claracore.core.cluster.invitation import firewall_line, is_node_name, network_of, node_name, read_line
 from claracore.core.cluster.joined import HeadOfNode, JoinedNode
 from claracore.core.ports.listen import bracketed
-from claracore.errors import BadRequest, ClaraCoreError, NotFound
+from claracore.errors import BadRequest, ClaraCoreError
 from claracore.host.cluster.addresses import address_of, own_address
 from claracore.host.cluster.versions import own_versions
 from claracore.http.access.keys import Right
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from claracore.http.access.named_keys import NamedKeys
     from claracore.http.api.parts import Installation
     from claracore.http.joined_nodes import JoinedNodes
+    from claracore.http.own_head import OwnHead
     from claracore.http.part_door import PartDoor
 
 logger = logging.getLogger("claracore.cluster")
@@ -52,10 +52,18 @@ class Joiner:
     """Joins another machine."""
 
     def __init__(
-        self, joined: JoinedNodes, installation: Installation, ring: KeyRing, keys: NamedKeys, door: PartDoor
+        self,
+        joined: JoinedNodes,
+        own_head: OwnHead,
+        installation: Installation,
+        ring: KeyRing,
+        keys: NamedKeys,
+        *,
+        door: PartDoor,
     ) -> None:
         """`door` is where the head's part of the configuration comes in."""
         self._joined = joined
+        self._own_head = own_head
         self._installation = installation
         self._ring = ring
         self._keys = keys
@@ -92,9 +100,11 @@ class Joiner:
             if admin_key:
                 await self._keys.remove(OWN_KEY)
             raise
-        head = HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, own, welcome.gcs)
-        former = await self._remember(head, welcome.ray_token)
-        if requests_only or (former is not None and former.url != head.url):
+        former, more = self._own_head.head, (own, welcome.gcs, welcome.secret, welcome.cluster)
+        await self._own_head.joined(
+            HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, *more), welcome.ray_token
+        )
+        if requests_only or (former is not None and former.url != line.url):
             await self._door.remove()  # what another head, or this one in former times, has given
         logger.info("this machine is %s of %s now", welcome.name, line.url)
         advice = firewall_line(network_of(own), str(self._installation.listen.port))
@@ -113,11 +123,3 @@ class Joiner:
             return ""
         made, _ = await self._keys.add(OWN_KEY, [Right.ADMIN, Right.INFERENCE], models=None, expires_at=None)
         return made
-
-    async def _remember(self, head: HeadOfNode, ray_token: str) -> HeadOfNode | None:
-        """Remember the head, and return the former one, or the one of a former time, whose key opens nothing more."""
-        former = await self._joined.joined_head(head, ray_token)
-        if former is not None:
-            with suppress(NotFound):
-                await self._keys.remove(former.key_name)
-        return former

@@ -7,7 +7,6 @@ machine may be reached is tried before it is taken in.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import secrets
 import time
@@ -25,32 +24,22 @@ from claracore.core.cluster.invitation import (
     is_node_name,
     network_of,
 )
-from claracore.core.cluster.joined import (
-    HeadOfNode,
-    JoinedNode,
-    NameTaken,
-    NotInvited,
-    Remembered,
-    peer_of,
-    secret_for_files,
-)
+from claracore.core.cluster.joined import JoinedNode, NameTaken, NotInvited, Remembered, digest_of_secret, peer_of
 from claracore.core.cluster.ray_words import firewall_ports
-from claracore.core.config.program import ClusterConfig
 from claracore.core.ports.address import is_loopback
 from claracore.core.ports.listen import bracketed
 from claracore.errors import BadRequest, Conflict, Forbidden, NotFound
 from claracore.host.cluster.addresses import address_of, own_address
 from claracore.host.cluster.join_exchange import Welcome
 from claracore.host.cluster.nodes_file import NodesFile
-from claracore.host.cluster.ray_control import RayAccess, RayControl
 from claracore.host.cluster.shared_files import SharedFiles
 from claracore.host.cluster.versions import own_versions
-from claracore.host.store.files import FileUnusable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from claracore.http.api.parts import Installation, Runtime
+    from claracore.http.ray_here import RayHere
 
 logger = logging.getLogger("claracore.cluster")
 
@@ -77,76 +66,27 @@ class Invitation:
 class JoinedNodes:
     """The machines that have joined."""
 
-    def __init__(self, file: NodesFile, runtime: Runtime, installation: Installation) -> None:
+    def __init__(self, file: NodesFile, ray: RayHere, runtime: Runtime, installation: Installation) -> None:
         self.file = file
         self.files = SharedFiles()
         """What machines that have joined may fetch."""
+        self._ray = ray
         self._configuration = runtime.configuration
         self._machines = runtime.machines
         self._installation = installation
         self._nodes: tuple[JoinedNode, ...] = ()
-        self.head: HeadOfNode | None = None
-        """The machine that this one has joined."""
-        self._ray = RayControl(installation.state_dir, runtime.configuration.environ, self._machines.cluster.witnessed)
 
-    async def begin(self) -> None:
+    async def begin(self, known: Remembered) -> None:
         """Follow the machines that joined before this start, and run Ray where it ran."""
-        try:
-            known = await asyncio.to_thread(self.file.load)
-        except FileUnusable as error:
-            logger.error("%s; the machines that have joined are not followed", error)  # noqa: TRY400 - no bug
-            return
         await self._act(known)
-        if known.head is not None and known.head.gcs:
-            await self._be_node(known.head)
-        elif known.expects(time.time()):
-            await self._be_head(known)
-
-    async def close(self) -> None:
-        """End what runs of Ray here."""
-        await self._ray.close()
-
-    @property
-    def _cluster(self) -> ClusterConfig | None:
-        return self._configuration.now.config.cluster
-
-    @property
-    def _ports(self) -> ClusterConfig:
-        return self._cluster or ClusterConfig()
-
-    async def _be_head(self, known: Remembered) -> RayAccess:
-        """Run the head's Ray where it can be, and return what nodes need of it; nothing without."""
-        if not self._ray.usable(self._cluster) or (known.head is not None and known.head.gcs):
-            return RayAccess()
-        try:
-            address = known.address or await asyncio.to_thread(own_address, self._installation.listen)
-            return await self._ray.be_head(address, self._ports)
-        except (OSError, BadRequest) as error:
-            logger.warning("Ray cannot run here: %s", error)
-            return RayAccess()
-
-    async def _be_node(self, head: HeadOfNode, token: str = "") -> None:
-        if self._ray.usable(self._cluster):
-            try:
-                await self._ray.be_node(head, self._ports, token)
-            except OSError as error:
-                logger.warning("Ray cannot run here: %s", error)
-
-    async def joined_head(self, head: HeadOfNode, token: str) -> HeadOfNode | None:
-        """Note that this machine has joined another one; return the former head."""
-        former = (await asyncio.to_thread(self.file.load)).head
-        await self._changed(lambda known: replace(known, head=head))
-        if head.gcs:
-            await self._be_node(head, token)
-        return former
+        if known.expects(time.time()):
+            await self._ray.be_head(known)
 
     async def _act(self, remembered: Remembered) -> None:
-        self.head = remembered.head
         self._machines.drained = remembered.drained
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
-            digests = (hashlib.sha256(node.key.encode()).hexdigest() for node in remembered.nodes)
-            self.files.secrets = tuple(map(secret_for_files, digests))
+            self.files.secrets = tuple(node.secret for node in remembered.nodes if node.secret)
             await self._configuration.nodes_joined(remembered.nodes)
 
     async def _changed(self, edit: Callable[[Remembered], Remembered]) -> Remembered:
@@ -165,11 +105,13 @@ class JoinedNodes:
         host = await asyncio.to_thread(lambda: address_of(address) if address else own_address(listen))
         secret, until = secrets.token_urlsafe(SECRET_BYTES), time.time() + GOOD_FOR_SECONDS
         digest, now = digest_of_secret(secret), time.time()
-        known = await asyncio.to_thread(self.file.change, lambda was: was.invited(digest, until, now, host))
-        access = await self._be_head(known)
+        known = await asyncio.to_thread(
+            self.file.change, lambda was: was.invited(digest, until, now, host, secrets.token_hex(8))
+        )
+        access = await self._ray.be_head(known)
         scheme = "https" if fingerprint else "http"
         line = JoinLine(f"{scheme}://{bracketed(address or host)}:{listen.port}", secret, fingerprint)
-        ports = f"{listen.port}, {firewall_ports(self._ports)}" if access.gcs else str(listen.port)
+        ports = f"{listen.port}, {firewall_ports(self._ray.ports)}" if access.gcs else str(listen.port)
         advice = [f"firewall here: {firewall_line(network_of(host), ports)}"]
         if all(map(is_loopback, listen.hosts)):
             advice.insert(
@@ -194,7 +136,7 @@ class JoinedNodes:
         if not await self.has_invited(secret):
             raise NotInvitedHere
         known = await asyncio.to_thread(self.file.load)
-        access = await self._be_head(known)
+        access = await self._ray.be_head(known)
         own = own_versions()
         if wrong := differences(own if access.gcs else replace(own, ray=""), versions):
             raise Conflict("; ".join(wrong))
@@ -202,14 +144,15 @@ class JoinedNodes:
             return Welcome("")
         await self._check(node)
         taken = self._configuration.now.own.peers.keys() | self._configuration.now.own.selectors.keys()
+        node = replace(node, secret=secrets.token_urlsafe(SECRET_BYTES))
         try:
-            await self._changed(lambda known: known.joined(digest, node, time.time(), taken))
+            known = await self._changed(lambda known: known.joined(digest, node, time.time(), taken))
         except NotInvited as error:
             raise NotInvitedHere from error
         except NameTaken as error:
             raise Conflict(str(error)) from error
         logger.info("machine %s has joined: %s", node.name, node.url)
-        return Welcome(node.name, access.gcs, access.token)
+        return Welcome(node.name, access.gcs, access.token, node.secret, known.cluster)
 
     async def _check(self, node: JoinedNode) -> None:
         """Raise BadRequest for a node that cannot be one."""
@@ -234,22 +177,43 @@ class JoinedNodes:
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
-    async def forget(self, name: str) -> None:
-        """Have a machine that has joined be none of ours. Raises NotFound, Conflict."""
+    async def forget(self, name: str) -> str:
+        """Have a machine that has joined be none of ours; return why it could not be told, nothing when it was.
+
+        Raises NotFound, Conflict, FileUnusable, DiskFull.
+        """
+        from claracore.host.cluster.parting import tell_forgotten  # noqa: PLC0415 - its client of HTTP takes a while
+
         known = await asyncio.to_thread(self.file.load)
-        if all(node.name != name for node in known.nodes):
+        node = next((node for node in known.nodes if node.name == name), None)
+        if node is None:
             if name in self._configuration.now.own.peers:
                 raise Conflict(f"{name!r} is a peer of the configuration: take it out there")
             raise NotFound(f"there is no machine {name!r}")
+        untold = await tell_forgotten(node)
         await self._changed(lambda known: known.forgot(name))
+        logger.info("machine %s is forgotten%s", name, f"; it could not be told: {untold}" if untold else "")
+        return untold
+
+    async def knows(self, secret: str) -> tuple[bool, str]:
+        """Return whether a machine has joined that has this secret, and the name of what is remembered here.
+
+        Raises FileUnusable: who cannot remember does not say that it knows nobody.
+        """
+        known = await asyncio.to_thread(self.file.load)
+        return known.of_digest(digest_of_secret(secret)) is not None, known.cluster
+
+    async def was_left(self, secret: str) -> None:
+        """Take in that a machine, by its secret, has left. Raises NotFound, FileUnusable, DiskFull."""
+        known = await asyncio.to_thread(self.file.load)
+        node = known.of_digest(digest_of_secret(secret))
+        if node is None:
+            raise NotFound("no machine that has joined has this secret")
+        await self._changed(lambda known: known.forgot(node.name))
+        logger.info("machine %s has left", node.name)
 
     async def drain(self, name: str, *, drained: bool) -> None:
         """Send a machine no new requests, or some again; what is with it ends there. Raises NotFound."""
         if name not in self._machines.cluster.peers:
             raise NotFound(f"there is no machine {name!r} that is followed")
         await self._changed(lambda known: known.drain(name, drained=drained))
-
-
-def digest_of_secret(secret: str) -> str:
-    """Return what is kept of a secret."""
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

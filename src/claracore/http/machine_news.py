@@ -15,12 +15,16 @@ from claracore.host.cluster.part_sender import PartSender
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.download import DownloadStore
 from claracore.host.store.downloads import DownloadStoreOnDisk
+from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.prepared import FoundModels
 from claracore.http.joined_nodes import JoinedNodes
+from claracore.http.own_head import OwnHead
+from claracore.http.ray_here import RayHere
 
 if TYPE_CHECKING:
     from claracore.core.config.model import Config
     from claracore.core.ports.listen import Listen
+    from claracore.http.access.named_keys import NamedKeys
     from claracore.http.api.events.announcer import Announcer
     from claracore.http.api.parts import Installation, Runtime
     from claracore.http.gateway.server import Gateway
@@ -47,12 +51,22 @@ def _model_files(runtime: Runtime, installation: Installation, joined: JoinedNod
 class MachineNews:
     """A `ClusterListener` that has others act."""
 
-    def __init__(self, runtime: Runtime, gateway: Gateway, announcer: Announcer, installation: Installation) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        gateway: Gateway,
+        announcer: Announcer,
+        installation: Installation,
+        keys: NamedKeys,
+    ) -> None:
         self._machines = runtime.machines
         self._configuration = runtime.configuration
         self._gateway = gateway
         self._announcer = announcer
-        self.joined = JoinedNodes(NodesFile(installation.state_dir), runtime, installation)
+        file, self._ray = NodesFile(installation.state_dir), RayHere(runtime, installation)
+        self.own_head = OwnHead(file, self._ray, keys)
+        """Which machine this one has joined."""
+        self.joined = JoinedNodes(file, self._ray, runtime, installation)
         """Which machines have joined."""
         self.parts = PartSender(runtime.machines)
         self.parts.with_files = _model_files(runtime, installation, self.joined)
@@ -65,7 +79,13 @@ class MachineNews:
         """Follow the machines that the configuration in force names, and those that have joined."""
         self._machines.cluster.begin(self._configuration.now.config, self)
         self.apply(self._configuration.now.config)
-        await self.joined.begin()
+        try:
+            known = await asyncio.to_thread(self.joined.file.load)
+        except FileUnusable as error:
+            logger.error("%s; the machines that have joined are not followed", error)  # noqa: TRY400 - no bug
+            return
+        await self.own_head.begin(known)
+        await self.joined.begin(known)
 
     def apply(self, config: Config) -> None:
         """Act by another configuration."""
@@ -80,7 +100,8 @@ class MachineNews:
     async def close(self) -> None:
         """Follow nobody any more."""
         await self.parts.close()
-        await self.joined.close()
+        await self.own_head.close()
+        await self._ray.close()
         await self._machines.cluster.close()
 
     def models_found(self, found: FoundModels) -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from claracore.host.cluster.part_file import PartFile
     from claracore.host.supervisor.configuration import Configuration
     from claracore.http.access.keys import Grant
-    from claracore.http.joined_nodes import JoinedNodes
+    from claracore.http.own_head import OwnHead
 
 logger = logging.getLogger("claracore.cluster")
 
@@ -67,9 +67,9 @@ def _nowhere(_part: Part) -> Mapping[str, str]:
 class PartDoor:
     """Takes the part, and takes it away."""
 
-    def __init__(self, configuration: Configuration, joined: JoinedNodes, file: PartFile) -> None:
+    def __init__(self, configuration: Configuration, own_head: OwnHead, file: PartFile) -> None:
         self._configuration = configuration
-        self._joined = joined
+        self._own_head = own_head
         self._file = file
         self.paths_of: PathsOf = _nowhere
         self.on_taken: Callable[[Part], None] = lambda _part: None
@@ -77,7 +77,7 @@ class PartDoor:
 
     def accepts(self, grant: Grant | None) -> bool:
         """Whether who calls may write the part."""
-        head = self._joined.head
+        head = self._own_head.head
         return grant is not None and head is not None and grant.name == head.key_name and grant.may(Right.NODE)
 
     async def take(self, grant: Grant | None, part: Part) -> PartTaken:

@@ -6,9 +6,11 @@ followed, whose address, key and certificate have come by an invitation. Times a
 
 from __future__ import annotations
 
-import hmac
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
 
 from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig
@@ -25,6 +27,8 @@ class JoinedNode:
     fingerprint: str = ""
     """Of its certificate; empty without TLS."""
     joined_at: float = 0.0
+    secret: str = ""
+    """With which it fetches files of shared models and speaks of itself, and nothing else; it is no key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,15 +45,54 @@ class HeadOfNode:
     """The address of this machine, as it was told to the head."""
     gcs: str = ""
     """Where its Ray is, `host:port`; empty without."""
+    secret: str = ""
+    """By which it knows this machine when we speak to it; empty where we joined before there were any."""
+    cluster: str = ""
+    """Names what it remembers (`Remembered.cluster`): another ClaraCore at its address has another one."""
 
 
-def secret_for_files(key_digest: str) -> str:
-    """Return the secret with which a node fetches files of shared models from its head, which opens nothing else.
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """The machine that this one had joined, and that has forgotten it. `at` is in unix seconds."""
 
-    It is made of the key that the head has on the node, so that it is never sent before it is used, and ends with it:
-    the head has that key, the node its SHA-256 (`key_digest`, in hex).
-    """
-    return hmac.digest(key_digest.encode(), b"files of shared models", "sha256").hex()
+    url: str
+    name: str
+    """What this machine was called there."""
+    at: float
+
+
+class Standing(StrEnum):
+    """How this machine and the one that it has joined stand to each other."""
+
+    UNHEARD = "unheard"
+    """It does not answer, or says nothing of it."""
+    KNOWN = "known"
+    STRANGER = "stranger"
+    """At its address is a ClaraCore that remembers other things: its memory was lost, or it is another one."""
+    FORGOTTEN = "forgotten"
+
+
+WORDS: Final = {
+    Standing.UNHEARD: "it has not answered of late",
+    Standing.KNOWN: "it knows this machine",
+    Standing.STRANGER: "another ClaraCore answers there, or one that has lost its memory; join anew, or type: "
+    "claracore leave",
+    Standing.FORGOTTEN: "it has forgotten this machine: its key here is removed, and Ray is ended; to take note of "
+    "it, type: claracore leave",
+}
+"""What a standing means, for people."""
+
+
+def standing(head: HeadOfNode, *, is_known: bool, cluster: str) -> Standing:
+    """Return what follows from what the head says: whether it knows us, and the name of what it remembers."""
+    if is_known:
+        return Standing.KNOWN
+    return Standing.FORGOTTEN if head.cluster and cluster == head.cluster else Standing.STRANGER
+
+
+def digest_of_secret(secret: str) -> str:
+    """Return what is kept, or compared, of a secret: its SHA-256, as hex."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class NotInvited(Exception):
@@ -72,10 +115,22 @@ class Remembered:
     head: HeadOfNode | None = None
     address: str = ""
     """Our own, as nodes reach it; empty before the first invitation."""
+    cluster: str = ""
+    """Names what is remembered here, so that a node is not forgotten by who has another memory; as `address`."""
+    parted: Parted | None = None
+    """The last head, if it has forgotten this machine and a person has not yet taken note of it."""
 
-    def invited(self, digest: str, until: float, now: float, address: str = "") -> Remembered:
-        """Return it with another invitation, to an address of ours; those that are over go."""
-        return replace(self, invitations=(*self._open(now), (digest, until)), address=self.address or address)
+    def invited(self, digest: str, until: float, now: float, address: str = "", cluster: str = "") -> Remembered:
+        """Return it with another invitation, to an address of ours; those that are over go.
+
+        `cluster` becomes its name if it has none.
+        """
+        return replace(
+            self,
+            invitations=(*self._open(now), (digest, until)),
+            address=self.address or address,
+            cluster=self.cluster or cluster,
+        )
 
     def is_invited(self, digest: str, now: float) -> bool:
         """Whether an invitation is good now."""
@@ -103,6 +158,24 @@ class Remembered:
         """Return it without a machine."""
         nodes = tuple(other for other in self.nodes if other.name != name)
         return replace(self, nodes=nodes, drained=self.drained - {name})
+
+    def of_digest(self, digest: str) -> JoinedNode | None:
+        """Return the machine whose secret has this SHA-256; None for nobody. A digest may be compared in any time."""
+        return next((node for node in self.nodes if node.secret and digest_of_secret(node.secret) == digest), None)
+
+    def with_head(self, head: HeadOfNode) -> Remembered:
+        """Return it with another machine that this one has joined."""
+        return replace(self, head=head, parted=None)
+
+    def left(self) -> Remembered:
+        """Return it without the machine that this one has joined, or without the note that it has forgotten us."""
+        return replace(self, head=None, parted=None)
+
+    def was_forgotten(self, now: float) -> Remembered:
+        """Return it without its head, which has forgotten this machine; that is noted."""
+        if self.head is None:
+            return self
+        return replace(self, head=None, parted=Parted(self.head.url, self.head.name, now))
 
     def drain(self, name: str, *, drained: bool) -> Remembered:
         """Return it with a machine that gets no new requests, or gets some again."""

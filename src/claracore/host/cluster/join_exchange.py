@@ -32,6 +32,10 @@ class Welcome:
     gcs: str = ""
     """Where the head's Ray is, `host:port`; empty without."""
     ray_token: str = ""
+    secret: str = ""
+    """By which the head knows the node when it speaks to it."""
+    cluster: str = ""
+    """Names what the head remembers."""
 
 
 async def ask_head(line: JoinLine, versions: Versions, node: JoinedNode | None) -> Welcome:
@@ -40,7 +44,7 @@ async def ask_head(line: JoinLine, versions: Versions, node: JoinedNode | None) 
     if node is not None:
         wish["node"] = {"name": node.name, "url": node.url, "key": node.key, "fingerprint": node.fingerprint}
     try:
-        async with await _client(line) as client:
+        async with await client_of_head(line.url, line.fingerprint) as client:
             answer = await client.post(PATH, json=wish)
     except AnotherCertificate as error:
         raise BadRequest(f"{line.url} is not the machine that has invited: {error.strerror}") from error
@@ -53,16 +57,18 @@ def _welcome(answer: httpx2.Response) -> Welcome:
     try:
         found = answer.json()
         if answer.status_code == 200:
-            return Welcome(str(found["name"]), str(found["gcs"]), str(found["ray_token"]))
+            more = (str(found.get(key, "")) for key in ("secret", "cluster"))  # heads of before say nothing of these
+            return Welcome(str(found["name"]), str(found["gcs"]), str(found["ray_token"]), *more)
         words = str(found["error"]["message"])
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRequest(f"no ClaraCore that takes nodes answers there ({answer.status_code})") from error
     raise BadRequest(f"the head says: {words}")
 
 
-async def _client(line: JoinLine) -> httpx2.AsyncClient:
+async def client_of_head(url: str, fingerprint: str) -> httpx2.AsyncClient:
+    """Return a client for a head, which trusts the one certificate that is meant. Raises OSError, TimeoutError."""
     trusted: ssl.SSLContext | bool = True
-    if line.fingerprint:
-        url = urlsplit(line.url)
-        trusted = await pinned_context(url.hostname or "", url.port or 0, line.fingerprint)
-    return httpx2.AsyncClient(base_url=line.url, timeout=ANSWER_SECONDS, trust_env=False, verify=trusted)
+    if fingerprint:
+        parts = urlsplit(url)
+        trusted = await pinned_context(parts.hostname or "", parts.port or 0, fingerprint)
+    return httpx2.AsyncClient(base_url=url, timeout=ANSWER_SECONDS, trust_env=False, verify=trusted)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
-from claracore.core.cluster.joined import HeadOfNode, JoinedNode, Remembered
+from claracore.core.cluster.joined import HeadOfNode, JoinedNode, Parted, Remembered
 from claracore.host.disk import keep_private, private_folder
 from claracore.host.locks import locked
 from claracore.host.store.files import FileUnusable, unwritable
@@ -86,16 +86,20 @@ def _to_disk(what: Remembered) -> dict[str, Any]:
         "drained": sorted(what.drained),
         "head": asdict(what.head) if what.head is not None else None,
         "address": what.address,
+        "cluster": what.cluster,
+        "parted": asdict(what.parted) if what.parted is not None else None,
     }
 
 
 def _from_disk(found: dict[str, Any]) -> Remembered:
     """Read the file's content. Raises ValueError, KeyError, TypeError or AttributeError."""
-    head = found.get("head")
+    head, parted = found.get("head"), found.get("parted")
     return Remembered(
         tuple(JoinedNode(**each) for each in found.get("nodes", ())),
         tuple((str(each["sha256"]), float(each["until"])) for each in found.get("invitations", ())),
         frozenset(map(str, found.get("drained", ()))),
         HeadOfNode(**head) if head is not None else None,
         str(found.get("address", "")),
+        str(found.get("cluster", "")),
+        Parted(**parted) if parted is not None else None,
     )

@@ -131,20 +131,6 @@ async def _put(peer: PeerConfig, part: dict[str, Any]) -> str:
     return "" if answer.is_success else _message(answer)
 
 
-async def withdraw(peer: PeerConfig) -> str:
-    """Have a node give up what it has of our configuration; return why it could not be done, empty when it was."""
-    import httpx2  # noqa: PLC0415 - takes a while
-
-    from claracore.host.cluster.polled import client_of  # noqa: PLC0415 - as above
-
-    try:
-        async with await client_of(peer) as client:
-            answer = await client.delete(PATH, timeout=TAKES_SECONDS)
-    except (httpx2.HTTPError, OSError) as error:
-        return str(error) or type(error).__name__
-    return "" if answer.is_success else _message(answer)
-
-
 def _message(answer: httpx2.Response) -> str:
     from claracore.host.cluster.orders import message_of  # noqa: PLC0415 - its client of HTTP takes a while
 

@@ -92,6 +92,14 @@ class RayControl:
         async with self._turn:
             await self._end()
 
+    async def leave(self) -> None:
+        """End whatever runs of Ray here, and forget the secret of its cluster."""
+        async with self._turn:
+            await self._end()
+            self._access = RayAccess()
+            if self._folder is not None:
+                await asyncio.to_thread((self._folder / "token").unlink, missing_ok=True)
+
     async def _end(self) -> None:
         await self._link.close()
         if self._process is not None:

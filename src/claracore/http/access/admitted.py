@@ -14,10 +14,10 @@ from claracore.http.access.keys import Grant, Right
 
 # No key is asked for here: liveness probes (llama-swap's paths), the entry page, what browsers fetch unasked, the
 # redirect to the models page, who this is, which a second start on the same port asks, and where a machine joins by an
-# invitation, which is its key.
+# invitation, or speaks of itself by its secret, which are its keys.
 OPEN_PATHS = frozenset(
     (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity",
-     b"/api/nodes/join")
+     b"/api/nodes/join", b"/api/nodes/known", b"/api/nodes/left")
 )  # fmt: skip
 # The interface's files are no secret; were they closed, the browser would ask for the key before our page can.
 # Nodes fetch files of shared models by a secret of their own, which whoever answers checks.

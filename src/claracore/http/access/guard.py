@@ -35,7 +35,7 @@ OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
-BY_INVITATION: Final = frozenset({"/api/nodes/join"})
+BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes/left"})
 """What a secret in the body opens; whoever answers checks it."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
@@ -173,7 +173,7 @@ def is_open(method: str, path: str) -> bool:
 
 def right_for(method: str, path: str) -> Right | None:
     """Return the right that a call needs; None when any key will do."""
-    if method == "POST" and (path in READ_BY_POST or path in BY_INVITATION):
+    if method == "POST" and (path in READ_BY_POST or path in BY_SECRET):
         return None
     if method == "POST" and path in RIGHTS_OF_POST:
         return RIGHTS_OF_POST[path]

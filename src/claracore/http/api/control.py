@@ -44,6 +44,7 @@ from claracore.http.handing_over import HandingOver
 from claracore.http.head_files import HeadFiles
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
+from claracore.http.own_head import OwnHead
 from claracore.http.part_door import PartDoor
 from claracore.http.second_door import SecondDoor
 
@@ -65,6 +66,7 @@ class ControlPlane:
         log: ProxyLog,
         second: SecondDoor,
         joined: JoinedNodes,
+        own_head: OwnHead,
         handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
@@ -84,16 +86,17 @@ class ControlPlane:
         destinations = Destinations(configuration, installation.followed)
         self.fetching = news.fetching = Fetching(self._downloads, Shelves(destinations))
         self._engines = _engines(configuration, events.announcer)
-        door = self.door = PartDoor(configuration, joined, PartFile(state_dir))
-        self.head_files = HeadFiles(self.fetching, door, configuration, joined, ring)
+        door = self.door = PartDoor(configuration, own_head, PartFile(state_dir))
+        own_head.on_parted.append(door.remove)
+        self.head_files = HeadFiles(self.fetching, door, configuration, own_head)
         door.on_taken = lambda _part: self.head_files.look()
         self.head_files.on_files = runtime.measurer.look
         runtime.machines.cluster.lacking = self.head_files.lacking
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(destinations, second, self._engines, self.fetching),
-            *(joined, joined.files, door, Joiner(joined, installation, ring, named_keys, door), handing),
+            *(destinations, second, self._engines, self.fetching, joined.files),
+            *(joined, own_head, door, Joiner(joined, own_head, installation, ring, named_keys, door=door), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

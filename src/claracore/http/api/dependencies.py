@@ -27,6 +27,7 @@ from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
+from claracore.http.own_head import OwnHead
 from claracore.http.part_door import PartDoor
 from claracore.http.second_door import SecondDoor
 
@@ -59,6 +60,7 @@ KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
 NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
 HandingOverDep = Annotated[HandingOver, Depends(_given(HandingOver))]
 JoinedNodesDep = Annotated[JoinedNodes, Depends(_given(JoinedNodes))]
+OwnHeadDep = Annotated[OwnHead, Depends(_given(OwnHead))]
 JoinerDep = Annotated[Joiner, Depends(_given(Joiner))]
 PartDoorDep = Annotated[PartDoor, Depends(_given(PartDoor))]
 FetchingDep = Annotated[Fetching, Depends(_given(Fetching))]

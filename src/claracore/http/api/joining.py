@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from pydantic import BaseModel, Field
 
 from claracore.core.cluster.invitation import Versions
 from claracore.core.cluster.joined import JoinedNode
-from claracore.http.api.dependencies import JoinedNodesDep, JoinerDep
+from claracore.http.api.dependencies import GrantDep, JoinedNodesDep, JoinerDep, OwnHeadDep
 
 router = APIRouter(tags=["nodes"])
 
@@ -65,6 +66,10 @@ class WelcomeView(BaseModel):
     name: str
     gcs: str
     ray_token: str
+    secret: str
+    """With which the node speaks of itself to its head; it is no key."""
+    cluster: str
+    """Names what the head remembers."""
 
 
 class LineWish(BaseModel):
@@ -86,6 +91,33 @@ class HasJoinedView(BaseModel):
     advice: list[str]
 
 
+class SecretWish(BaseModel):
+    """By what a machine that has joined is known."""
+
+    secret: Text
+
+
+class KnownView(BaseModel):
+    """Whether it is known, and a name for what is remembered here."""
+
+    known: bool
+    cluster: str
+
+
+class HasLeftView(BaseModel):
+    """Which machine this one has left, under which name, and why it could not be told (empty: it was)."""
+
+    url: str
+    name: str
+    untold: str
+
+
+class ForgottenView(BaseModel):
+    """Why the machine could not be told (empty: it was)."""
+
+    untold: str
+
+
 @router.post("/api/nodes/invitations")
 async def invite(joined: JoinedNodesDep, wish: InvitationWish) -> InvitationView:
     """Invite one machine: it may join within a quarter of an hour."""
@@ -99,7 +131,7 @@ async def admit(joined: JoinedNodesDep, wish: JoinWish) -> WelcomeView:
     said_of_node, at = wish.node, round(time.time(), 3)
     node = JoinedNode(**said_of_node.model_dump(), joined_at=at) if said_of_node is not None else None
     found = await joined.admit(wish.secret, Versions(**wish.versions.model_dump()), node)
-    return WelcomeView(name=found.name, gcs=found.gcs, ray_token=found.ray_token)
+    return WelcomeView(**asdict(found))
 
 
 @router.post("/api/node/join")
@@ -110,10 +142,35 @@ async def join(joiner: JoinerDep, wish: LineWish) -> HasJoinedView:
     return HasJoinedView(name=found.name, head=found.head, admin_key=found.admin_key, advice=list(found.advice))
 
 
-@router.delete("/api/nodes/{name}", status_code=204)
-async def forget(joined: JoinedNodesDep, name: str) -> None:
-    """Have a machine that has joined be none of ours."""
-    await joined.forget(name)
+@router.post("/api/nodes/known")
+async def known(joined: JoinedNodesDep, wish: SecretWish) -> KnownView:
+    """Say whether a machine has joined that has this secret, and what is remembered here."""
+    is_known, cluster = await joined.knows(wish.secret)
+    return KnownView(known=is_known, cluster=cluster)
+
+
+@router.post("/api/nodes/left", status_code=204)
+async def was_left(joined: JoinedNodesDep, wish: SecretWish) -> None:
+    """Note that the machine which has this secret has left."""
+    await joined.was_left(wish.secret)
+
+
+@router.post("/api/node/leave")
+async def leave(own_head: OwnHeadDep) -> HasLeftView:
+    """Have this machine leave the one that it has joined."""
+    return HasLeftView(**asdict(await own_head.leave()))
+
+
+@router.delete("/api/node/head", status_code=204)
+async def was_forgotten(own_head: OwnHeadDep, grant: GrantDep) -> None:
+    """Note that the machine whose key asks has forgotten this one: it is its head no more."""
+    await own_head.was_forgotten(grant)
+
+
+@router.delete("/api/nodes/{name}")
+async def forget(joined: JoinedNodesDep, name: str) -> ForgottenView:
+    """Have a machine that has joined be none of ours, and tell it so."""
+    return ForgottenView(untold=await joined.forget(name))
 
 
 @router.put("/api/nodes/{name}/drained", status_code=204)

@@ -1,4 +1,4 @@
-"""How does the head give this machine its part of the configuration, and take it away?"""
+"""How does the head give this machine its part of the configuration?"""
 
 from __future__ import annotations
 
@@ -62,9 +62,3 @@ async def take(request: Request, door: PartDoorDep, grant: GrantDep, wish: PartS
         raise BadRequest(str(error)) from error
     found = await door.take(grant, part)
     return PartTakenView(revision=found.revision, kept=list(found.kept))
-
-
-@router.delete("/api/node/part", status_code=204)
-async def remove(door: PartDoorDep) -> None:
-    """Take the head's part of the configuration away; for the head's key, and for administrators here."""
-    await door.remove()

@@ -17,18 +17,18 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from claracore import __version__
+from claracore.core.cluster.joined import WORDS, Standing
 from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
-from claracore.core.cluster.part_state import PartStanding, standing
-from claracore.core.cluster.part_state import why as why_standing
 from claracore.core.cluster.place import LOCAL
 from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
-from claracore.host.supervisor.prepared import PartInForce
-from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, PartDoorDep, RuntimeDep
+from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, OwnHeadDep, PartDoorDep, RuntimeDep
+from claracore.http.api.node_configuration import NodeConfigurationView, NodePartView, configuration_of, part_here
 from claracore.http.api.node_files import NodeFileView, file_view, whole
 from claracore.http.api.parts import History, Runtime
+from claracore.http.own_head import OwnHead
 from claracore.types import ModelState
 
 router = APIRouter(tags=["nodes"])
@@ -62,30 +62,6 @@ class NodeModelView(BaseModel):
     """How long its files will take; null where that is not known."""
     revision: str = ""
     """Of what the machine has from its head about it; empty for its own models, and for all who are not that head."""
-
-
-class NodePartView(BaseModel):
-    """What this machine has of the configuration of its head; empty for who is not that head."""
-
-    accepts: bool
-    """Whether who asks may write it."""
-    revision: str
-    refused: str
-    """The revision of one that could not be used."""
-    why: str
-    kept: list[str]
-    """Names of its models that this machine's own files have, which are in force."""
-
-
-class NodeConfigurationView(BaseModel):
-    """How a machine is with the models that it is to have from here."""
-
-    state: PartStanding
-    why: str
-    models: list[str]
-    """What it is to have."""
-    kept: list[str]
-    """Which of these its own files have, which are in force there."""
 
 
 class ThisNodeView(BaseModel):
@@ -131,10 +107,22 @@ class NodeView(BaseModel):
     """Null where it is given no models from here."""
 
 
+class HeadView(BaseModel):
+    """The machine that this one has joined, or that has forgotten it."""
+
+    url: str
+    name: str
+    """What this machine is called there."""
+    standing: Standing
+    words: str
+    """What it means, and what there is to do."""
+
+
 class NodesView(BaseModel):
-    """All machines, this one first."""
+    """All machines, this one first; `head` is null where it has joined none."""
 
     nodes: list[NodeView]
+    head: HeadView | None = None
 
 
 class PlaceView(BaseModel):
@@ -166,33 +154,26 @@ async def node(
     runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, fetching: FetchingDep, grant: GrantDep
 ) -> ThisNodeView:
     """Show this machine as others follow it: memory, the models that it runs by itself, and files that it needs."""
-    accepts = door.accepts(grant)
-    if accepts:
+    part = part_here(runtime, accepts=door.accepts(grant))
+    if part.accepts:
         fetching.heard_of_head()
-    part = runtime.configuration.now.part if accepts else PartInForce()
-    refused, why = runtime.configuration.part_refused if accepts else ("", "")
     return ThisNodeView(
         kind=NodeKind.CLARACORE,
         identity=IDENTITY,
         version=__version__,
         hardware=_hardware(history),
         memory=_memory(history),
-        models=_own_models(runtime, part.models),
-        files=[file_view(file) for file in fetching.files()] if accepts else [],
-        part=NodePartView(
-            accepts=accepts,
-            revision=part.revision,
-            refused=refused or part.set_aside,
-            why=why or part.why,
-            kept=list(part.kept),
-        ),
+        models=_own_models(runtime, runtime.configuration.now.part.models if part.accepts else NO_REVISIONS),
+        files=[file_view(file) for file in fetching.files()] if part.accepts else [],
+        part=part,
     )
 
 
 @router.get("/api/nodes")
-async def nodes(runtime: RuntimeDep, history: HistoryDep) -> NodesView:
+async def nodes(runtime: RuntimeDep, history: HistoryDep, own_head: OwnHeadDep) -> NodesView:
     """List this machine and those that it follows, with their models."""
-    return NodesView(nodes=[_local(runtime, history), *(_view(runtime, each) for each in _followed(runtime))])
+    found = [_local(runtime, history), *(_view(runtime, each) for each in _followed(runtime))]
+    return NodesView(nodes=found, head=_head(own_head))
 
 
 @router.get("/api/places/{name:path}")
@@ -206,6 +187,15 @@ async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
         places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found],
         others=[NoPlaceView(node=node, reason=reason) for node, reason in runtime.machines.no_places_of(name)],
     )
+
+
+def _head(own: OwnHead) -> HeadView | None:
+    if own.head is not None:
+        return HeadView(url=own.head.url, name=own.head.name, standing=own.standing, words=WORDS[own.standing])
+    if own.parted is not None:
+        words = WORDS[Standing.FORGOTTEN]
+        return HeadView(url=own.parted.url, name=own.parted.name, standing=Standing.FORGOTTEN, words=words)
+    return None
 
 
 def _own_models(runtime: Runtime, revisions: Mapping[str, str] = NO_REVISIONS) -> list[NodeModelView]:
@@ -315,19 +305,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         files=[file_view(file) for file in (report.files if report is not None else ())],
         drained=found.name in runtime.machines.drained,
         witness=cluster.witnesses.get(found.name, Witness.NONE),
-        configuration=_configuration(runtime, found),
-    )
-
-
-def _configuration(runtime: Runtime, found: Node) -> NodeConfigurationView | None:
-    wanted = runtime.machines.parts.get(found.name)
-    state = standing(found, wanted) if wanted is not None else PartStanding.NONE
-    if wanted is None or state is PartStanding.NONE:
-        return None
-    report = found.report.part if found.report is not None else None
-    kept = report.kept if report is not None and state is PartStanding.CURRENT else ()
-    return NodeConfigurationView(
-        state=state, why=why_standing(found, wanted), models=list(wanted.models), kept=list(kept)
+        configuration=configuration_of(runtime, found),
     )
 
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { rate } from '../format';
 import { row, swap } from '../../testing/values';
-import { PHASES, axisLabels, bars, explanation, lengthOf, memory, perRequest, perTime } from './series';
+import { PHASES, bars, explanation, increments, lengthOf, memory, perRequest, perTime } from './series';
 
 const UNTOLD = { busy_percent: null, temperature_celsius: null, power_watts: null };
 
@@ -79,9 +80,11 @@ test('each phase of a swap has a colour of its own', () => {
   expect(new Set(PHASES.map(({ colour }) => colour)).size).toBe(PHASES.length);
 });
 
-test('an axis at rest has one zero', () => {
-  const value = (tick: number) => (tick ? tick.toFixed(1) : '0');
-  expect(axisLabels([0, 5e-10, 1e-9], value)).toEqual(['0', '', '']);
-  expect(axisLabels([0, 0.5, 1], value)).toEqual(['0', '0.5', '1.0']);
-  expect(axisLabels([], value)).toEqual([]);
+test('ticks are never closer than their words can tell', () => {
+  expect(increments(1).slice(0, 5)).toEqual([1, 2, 5, 10, 20]);
+  expect(increments(0.1).slice(0, 4)).toEqual([0.1, 0.2, 0.5, 1]);
+  const close = Array.from({ length: 5 }, (_, step) => rate(step * increments(0.1)[0]!));
+  expect(close).toEqual(['0', '0.1', '0.2', '0.3', '0.4']);
+  const counts = increments(1).slice(0, 9);
+  expect(counts.every(Number.isInteger)).toBe(true);
 });

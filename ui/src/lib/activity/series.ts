@@ -64,13 +64,12 @@ export function memory(samples: readonly Sample[]): { table: Table; names: strin
   return { table: [samples.map((one) => one.at), ...columns], names };
 }
 
-/** Below this a scale has no height: nothing happened. */
-const FLAT = 1e-6;
+const DECADES = 16;
 
-/** The words at an axis; one is enough where all are nothing. */
-export function axisLabels(ticks: readonly number[], value: (tick: number) => string): string[] {
-  const flat = (ticks.at(-1) ?? 0) < FLAT;
-  return ticks.map((tick, index) => (flat ? (index ? '' : value(0)) : value(tick)));
+/** How far ticks may be from each other, ascending: nothing below the least that their words tell apart. */
+export function increments(least: number): number[] {
+  const decades = Array.from({ length: DECADES }, (_, power) => least * 10 ** power);
+  return decades.flatMap((decade) => [1, 2, 5].map((each) => Number((each * decade).toPrecision(6))));
 }
 
 export interface Phase {

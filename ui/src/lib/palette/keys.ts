@@ -6,6 +6,7 @@ export const SHORTCUTS: { keys: string[]; does: string }[] = [
   { keys: ['Ctrl K', '⌘ K'], does: 'Go to a page, load or unload a model, open its log, ask about a port' },
   { keys: ['/'], does: 'Filter or find on this page' },
   { keys: ['?'], does: 'Show this list' },
+  { keys: ['Ctrl Z', '⌘ Z'], does: 'Undo what the newest message offers to undo' },
   { keys: ['Esc'], does: 'Close what is open' },
   { keys: ['Tab', 'Shift Tab'], does: 'Go on to what can be pressed, and back' },
 ];

@@ -1,0 +1,68 @@
+"""Does Ray run beside this ClaraCore, and as whose: a head's, a node's?
+
+A machine that has joined runs a node's; one that others have joined, or may, a head's. Without Ray everything works as
+well: what is in its way is logged and told, and raises nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from claracore.core.config.program import ClusterConfig
+from claracore.errors import BadRequest
+from claracore.host.cluster.addresses import own_address
+from claracore.host.cluster.ray_control import RayAccess, RayControl
+
+if TYPE_CHECKING:
+    from claracore.core.cluster.joined import HeadOfNode, Remembered
+    from claracore.http.api.parts import Installation, Runtime
+
+logger = logging.getLogger("claracore.cluster")
+
+
+class RayHere:
+    """Runs Ray, where it can run and is wanted."""
+
+    def __init__(self, runtime: Runtime, installation: Installation) -> None:
+        self._configuration = runtime.configuration
+        self._installation = installation
+        environ, witnessed = runtime.configuration.environ, runtime.machines.cluster.witnessed
+        self.control = RayControl(installation.state_dir, environ, witnessed)
+
+    @property
+    def _cluster(self) -> ClusterConfig | None:
+        return self._configuration.now.config.cluster
+
+    @property
+    def ports(self) -> ClusterConfig:
+        """Which ports Ray has, where it runs."""
+        return self._cluster or ClusterConfig()
+
+    async def be_head(self, known: Remembered) -> RayAccess:
+        """Run the head's Ray if it does not run yet, and return what nodes need of it; nothing without."""
+        if not self.control.usable(self._cluster) or (known.head is not None and known.head.gcs):
+            return RayAccess()
+        try:
+            address = known.address or await asyncio.to_thread(own_address, self._installation.listen)
+            return await self.control.be_head(address, self.ports)
+        except (OSError, BadRequest) as error:
+            logger.warning("Ray cannot run here: %s", error)
+            return RayAccess()
+
+    async def be_node(self, head: HeadOfNode, token: str = "") -> None:
+        """Run a node's Ray; `token` is the cluster's, where it is another than before."""
+        if self.control.usable(self._cluster):
+            try:
+                await self.control.be_node(head, self.ports, token)
+            except OSError as error:
+                logger.warning("Ray cannot run here: %s", error)
+
+    async def leave(self) -> None:
+        """End Ray, and forget the secret of the cluster that this machine was in."""
+        await self.control.leave()
+
+    async def close(self) -> None:
+        """End what runs of Ray here."""
+        await self.control.close()
