@@ -47,6 +47,7 @@ def row(number: int, rng: random.Random) -> Row:
         content_type="text/event-stream",
         draft_tokens=None,
         accepted_tokens=None,
+        tokens_counted=False,
     )
 
 

@@ -32,6 +32,7 @@ PLAIN = ActivityRow(
     content_type="text/event-stream",
     draft_tokens=None,
     accepted_tokens=None,
+    tokens_counted=False,
     session=None,
     selector=None,
     priority=None,

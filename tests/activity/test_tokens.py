@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
 import pytest
 
 from claracore.host.activity.answer_ends import AnswerEnds
+from claracore.host.activity.record import Record
 from claracore.host.activity.tokens import Tokens, tokens_in, tokens_of
+from claracore.http.gateway.answer import look_at
 
 CASES: list[tuple[str, dict[str, Any] | None, dict[str, Any] | None, Tokens]] = [
     ("nothing", None, None, Tokens()),
@@ -96,3 +99,50 @@ def test_what_vllm_does_not_measure_is_not_known(metrics: dict[str, Any]) -> Non
 def test_what_llama_server_measures_is_better() -> None:
     timings = {"prompt_n": 1, "predicted_n": 2, "prompt_per_second": 3.0, "predicted_per_second": 4.0, "draft_n": 5}
     assert tokens_of({}, timings, VLLM) == Tokens(1, None, 2, 3.0, 4.0, 5)
+
+
+def streamed(*pieces: bytes) -> Record:
+    """A streamed answer of which these pieces have come, a second apart."""
+    record = Record("POST", "/v1/chat/completions", "here", 0.0)
+    record.stream = True
+    clock = itertools.count(1.0)
+    for piece in pieces:
+        look_at(record, piece, lambda: next(clock))
+    return record
+
+
+def delta(*words: str) -> bytes:
+    return b"".join(b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % word.encode() for word in words)
+
+
+ROLE = b'data: {"choices":[{"delta":{"role":"assistant","content":null}}]}\n\n'
+FINISH = b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
+
+
+@pytest.mark.parametrize(
+    ("pieces", "count"),
+    [
+        ((ROLE,), None),
+        ((ROLE, delta("a")), 1),
+        ((ROLE + delta("a", "b"), delta("c"), delta("d", "e")), 5),
+        ((ROLE, delta("a"), delta("b"), FINISH), 2),
+        ((*[delta("a")] * 40, b": still here\n\n"), 40),
+        ((b"\x1f\x8b\x08\x00compressed", b"data: more of it"), None),
+    ],
+)
+def test_tokens_of_an_answer_that_was_cut_are_counted_as_they_came(
+    pieces: tuple[bytes, ...], count: int | None
+) -> None:
+    assert streamed(*pieces).tokens() == Tokens(completion=count, counted=count is not None)
+
+
+def test_what_the_engine_says_wins_over_what_was_counted() -> None:
+    timed = b'data: {"choices":[{"delta":{"content":"x"}}],"timings":{"predicted_n":3,"predicted_per_second":8}}\n\n'
+    assert streamed(delta("a"), timed).tokens() == Tokens(completion=3, per_second=8.0)
+
+
+def test_how_fast_a_stream_comes_is_known_from_its_third_token_on() -> None:
+    assert streamed(ROLE, delta("a"), delta("b")).pace(9.0) is None
+    record = streamed(ROLE, delta("a"), delta("b"), delta("c"))
+    assert record.first_token_at == 2.0
+    assert record.pace(4.0) == 1.0

@@ -221,10 +221,13 @@ def test_requests_in_flight_can_be_seen_and_ended(server: Instance) -> None:
         assert seen["first_byte_at"] >= seen["served_at"] >= seen["arrived_at"]
         listed = ok(server.ask("GET", "/api/requests"))["requests"]
         assert [row["id"] for row in listed] == [seen["id"]]
+        assert (listed[0]["tokens"], listed[0]["tokens_per_second"]) == (1, None)
         assert ok(server.ask("POST", f"/api/requests/{seen['id']}/cancel")) == {"cancelled": True}
         worker.join(20)
         until(stream, lambda type_, data: type_ == "request" and data["state"] == "finished")
     assert b"cancelled" in answers[0].body
+    row = ok(server.ask("GET", "/api/activity?limit=1"))["data"][0]
+    assert (row["completion_tokens"], row["tokens_counted"]) == (1, True)  # of what came before it was ended
     assert server.ask("POST", f"/api/inflight/{seen['id']}/cancel").status == 404
 
 

@@ -57,7 +57,8 @@ def test_what_differs_is_told_and_exits_1(swapped: Path, tmp_path: Path) -> None
     log.write_text(swapped.read_text().replace("[Stop(model='one', reason=<StopReason.EVICTED: 'evicted'>)]", "[]"))
     told = say("--differences", log, exit_code=1).stdout
     assert re.search(
-        r"Arrived\(request=3, .*\n +stop one: evicted\n(?: .*\n)* +DIFFERS: line \d+ of the log has: nothing", told
+        r"LookedAhead\(model='two', .*\n +stop one: evicted\n(?: .*\n)* +DIFFERS: line \d+ of the log has: nothing",
+        told,
     )
     assert "2 decided differently" in told
 

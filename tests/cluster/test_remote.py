@@ -96,6 +96,9 @@ class NoLocal:
     def new_run(self, model: ModelConfig, output: OutputRing, listener: RunListener) -> ServerRun:
         raise AssertionError(model, output, listener)
 
+    async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
+        raise AssertionError(model, output)
+
     def stamp(self, model: ModelConfig) -> Hashable:
         return model.id
 

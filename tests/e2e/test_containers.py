@@ -119,6 +119,27 @@ def test_faults_are_told_with_their_way_out_and_mended_ones_forgotten(docker: Pa
         assert running.end() == 0
 
 
+def test_what_runs_answers_while_an_image_is_fetched_and_stays_when_there_is_none(docker: Path) -> None:
+    (docker / "fault.pull").write_text("manifest unknown: manifest unknown")
+    with claracore(docker) as running:
+        assert running.chat("a").status == 200
+        assert "no registry gives out this image" in running.chat("far").message
+        assert "no registry gives out this image" in running.ask("POST", "/api/models/load/far").message
+        (docker / "fault.pull").unlink()
+        (docker / "hang.pull").touch()
+        with contextlib.closing(running.connect()) as waiting:
+            waiting.request("POST", "/api/models/load/pull")
+            running.line("model pull: its image far:latest is not here and is fetched")
+            assert running.ask("GET", "/api/models/pull").json["waits_for"] == {"cause": "preparing", "models": []}
+            assert running.chat("a").status == 200
+            running.ask("POST", "/api/models/unload/pull")
+            answer = waiting.getresponse()
+            assert answer.status == 503
+            answer.read()
+        assert not any("model a: stopping" in line for line in running.lines)
+        assert running.end() == 0
+
+
 def test_a_fetch_that_hangs_ends_with_claracore(docker: Path) -> None:
     (docker / "hang.pull").touch()
     with claracore(docker) as running, contextlib.closing(running.connect()) as waiting:

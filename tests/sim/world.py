@@ -22,6 +22,8 @@ from claracore.core.scheduler.events import (
     FilesChanged,
     Finished,
     KeepAsked,
+    LookAhead,
+    LookedAhead,
     Lost,
     Measure,
     Order,
@@ -55,6 +57,7 @@ MODELS = [f"m{number}" for number in range(6)]
 LONGEST_ANSWER = 8.0
 LONGEST_LOAD = 6.0
 LONGEST_STOP = 2.0
+LONGEST_LOOK = 3.0
 GRACE = 5.0
 
 
@@ -83,6 +86,7 @@ def policy_with(rule: EvictionRule, models: Iterable[str], dice: random.Random) 
                 queue_timeout_seconds=dice.choice([0.0, 20.0, 300.0]),
                 drain_seconds=dice.choice([0.0, 3.0]),
                 reload=dice.random() < 0.2,
+                foreseeable=dice.random() < 0.5,
             )
             for model in models
         },
@@ -137,6 +141,8 @@ class World:
         self.failures_before: tuple[int, float] | None = None
         self.ran_out: RanOut | None = None
         self.second_tries = 0
+        self.looking: dict[str, tuple[int, float]] = {}  # which look is under way, since when
+        self.seen_at: dict[str, float] = {}  # when the start of a model was seen to be possible
         self.may_come_back: set[str] = set()  # those that had to go for another model, or whose command changed
         self.later(0.0, self.client)
         self.later(self.dice.uniform(5, 20), self.mishap)
@@ -237,10 +243,45 @@ class World:
                 self.check_refusal(request, reason, model, since)
             case TryAgain(model, how):
                 self.try_again(model, how)
+            case LookAhead(model):
+                self.look_before(model)
             case Measure() | TellMissing() | Sleep() | Wake():
                 raise AssertionError("no rule counts bytes")
 
+    def look_before(self, model: str) -> None:
+        assert model not in self.looking, "it is looked once at a time"
+        assert any(its == model for its, _ in self.waiting.values()), f"{model} is looked at, and nobody wants it"
+        assert model not in self.running or self.running[model] == "stopping"
+        number = next(self.ticket)
+        self.looking[model] = (number, self.now)
+        quick = self.dice.random() < 0.7
+        fails = self.dice.random() < 0.2
+        self.later(
+            0.001 if quick else self.dice.uniform(0, LONGEST_LOOK), lambda: self.looked(model, number, fails=fails)
+        )
+
+    def looked(self, model: str, number: int, *, fails: bool) -> None:
+        if self.looking.get(model, (0, 0.0))[0] != number:
+            return
+        self.looked_no_more(model)
+        if fails:
+            self.seen_at.pop(model, None)
+            times = self.failures.get(model, (0, 0.0))[0] + 1
+            self.failures[model] = (times, self.now + min(5.0 * 2 ** (times - 1), 60.0))
+            self.tries.pop(model, None)
+        else:
+            self.seen_at[model] = self.now
+        self.tell(LookedAhead(model, fails))
+
+    def looked_no_more(self, model: str) -> None:
+        self.seen_at.pop(model, None)
+        if (looking := self.looking.pop(model, None)) is not None:
+            for request, (its, since) in self.waiting.items():
+                if its == model:
+                    self.excused[request] = self.excused.get(request, 0.0) + self.now - max(since, looking[1])
+
     def start(self, model: str) -> None:
+        self.looked_no_more(model)
         assert model not in self.running, "a process may only be started when the one before is gone"
         assert model in self.policy.models, "a removed model is never started"
         asked = any(waiting == model for waiting, _ in self.waiting.values())
@@ -278,6 +319,8 @@ class World:
 
     def insists(self, model: str) -> bool:
         """Whether the oldest request that waits for it has had the patience that it must have."""
+        if model in self.looking and self.now >= self.looking[model][1] + 1.0:
+            return False  # something large is fetched for it
         return any(
             self.now >= since + self.policy.patience_seconds for its, since in self.waiting.values() if its == model
         )
@@ -296,6 +339,8 @@ class World:
             assert self.now >= self.lost_until[model] - 1e-6, f"{model} had time to drain"
         if reason not in {StopReason.UNLOADED, StopReason.SHUTDOWN, StopReason.LOST}:
             assert model not in self.serving.values(), f"an answer of {model} would be cut: {reason}"
+        if reason in {StopReason.EVICTED, StopReason.UNWANTED}:
+            self.check_seen_before()
         if reason in {StopReason.CHANGED, StopReason.EVICTED, StopReason.UNWANTED}:
             self.may_come_back.add(model)
         self.loaded_no_more(model)
@@ -303,6 +348,13 @@ class World:
         for request in [request for request, its in self.serving.items() if its == model]:
             self.later(0.0, lambda request=request: self.finish(request))  # type: ignore[misc]
         self.end(model, self.generation[model])
+
+    def check_seen_before(self) -> None:
+        """Who goes, goes for a model that somebody waits for and whose start was seen to be possible."""
+        wanted = {its for its, _ in self.waiting.values()} & set(self.policy.models)
+        asleep = {model for model in wanted if self.running.get(model) == "asleep"}
+        foreseeable = {model for model in wanted if self.policy.models[model].foreseeable} - asleep
+        assert wanted - foreseeable or any(self.now < self.seen_at.get(model, -99.0) + 5.0 for model in foreseeable)
 
     def end(self, model: str, generation: int) -> None:
         """Let a server end that was told to."""
@@ -460,18 +512,21 @@ class World:
             self.unload(self.dice.choice(MODELS))
         elif kind == "unload all":
             self.unload(*MODELS)
-        elif kind == "reconfigure":
-            self.policy = self.new_policy()
-            self.failures.clear()
-            self.tries.clear()
-            changed = frozenset(model for model in self.policy.models if self.dice.random() < 0.3)
-            self.tell(Reconfigured(self.policy, changed))
-        elif kind == "touch":
-            self.failures.clear()
-            self.tries.clear()
-            self.tell(Reconfigured(self.policy))
+        elif kind in {"reconfigure", "touch"}:
+            self.reconfigure(anew=kind == "reconfigure")
         if not self.quiet:
             self.later(self.dice.uniform(3, 25), self.mishap)
+
+    def reconfigure(self, *, anew: bool) -> None:
+        if anew:
+            self.policy = self.new_policy()
+        self.failures.clear()
+        self.tries.clear()
+        for model in MODELS:
+            self.looked_no_more(model)
+        changed = frozenset(model for model in self.policy.models if anew and self.dice.random() < 0.3)
+        self.may_come_back |= {model for model in changed if self.can_be_stopped(model)}
+        self.tell(Reconfigured(self.policy, changed))
 
     def keep(self, model: str, seconds: float) -> None:
         if self.can_be_stopped(model):
@@ -481,6 +536,9 @@ class World:
     def unload(self, *models: str) -> None:
         for model in models:
             self.tries.pop(model, None)
+            if model in self.looking:
+                self.looked_no_more(model)
+                self.unloaded_at[model] = self.now
             if self.can_be_stopped(model):
                 self.unloaded_at[model] = self.now
                 self.drain[model] = self.scheduler.slots[model].policy.drain_seconds
@@ -511,7 +569,7 @@ class World:
                 evictees = self.must_go(model, self.running)
                 assert evictees & self.pinned
             case RefuseReason.FAILED:
-                assert model not in self.running
+                assert self.running.get(model) in {None, "stopping"}
                 self.check_no_second_try(model)
                 assert self.now < self.failures[model][1], "it could be tried again"
             case RefuseReason.UNLOADED:
@@ -559,6 +617,9 @@ class World:
         assert self.scheduler.queued == len(self.waiting)
         first = next((slot for slot in self.scheduler.in_turn(self.now) if slot.waiting), None)
         if first is None or not first.is_down:
+            return
+        if first.model in self.looking:
+            assert first.policy.foreseeable
             return
         evictees = self.must_go(first.model, self.running)
         slots = [self.scheduler.slots[model] for model in evictees]

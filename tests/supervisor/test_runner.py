@@ -80,11 +80,20 @@ class ScriptedRunner:
     def __init__(self) -> None:
         self.runs: list[ScriptedRun] = []
         self.files = "as they were"
+        self.looks: asyncio.Queue[asyncio.Future[ClaraCoreError | None]] | None = None
 
     def new_run(self, model: ModelConfig, output: OutputRing, listener: RunListener) -> ScriptedRun:
         output.append(f"{model.id} begins")
         self.runs.append(ScriptedRun(model.id, listener))
         return self.runs[-1]
+
+    async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
+        del model, output
+        if self.looks is None:
+            return None
+        look: asyncio.Future[ClaraCoreError | None] = asyncio.get_running_loop().create_future()
+        self.looks.put_nowait(look)
+        return await look
 
     def stamp(self, model: ModelConfig) -> str:
         del model
@@ -270,6 +279,7 @@ def test_a_swap_and_the_end() -> None:
         runner.runs[0].ready()
         supervisor.finish(request)
         _, asked = ask(supervisor, "b")
+        await asyncio.sleep(0)
         assert runner.runs[0].orders == ["stop"]
         assert supervisor.preview("b").unloads == ("a",)
         await runner.runs[0].end()

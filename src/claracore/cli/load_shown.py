@@ -25,6 +25,7 @@ WAITS_FOR = {
     "turn": "{models}, asked for earlier",
     "returning": "its server to end",
     "memory": "memory to come back",
+    "preparing": "what its start needs, which is fetched",
 }
 
 

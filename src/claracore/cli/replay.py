@@ -11,6 +11,7 @@ from claracore.cli.verb import Verb, flag, option, word
 from claracore.core.config.load import load_many
 from claracore.core.scheduler.events import (
     Event,
+    LookAhead,
     Measure,
     MemorySampled,
     Order,
@@ -43,6 +44,7 @@ CAUSES = {
     Cause.LOADS: "models that must go first are being loaded",
     Cause.UNLOADING: "models that must go first are being stopped",
     Cause.MEMORY: "memory of models that have ended is not back yet",
+    Cause.PREPARING: "it is looked at, or fetched, what its start needs",
     Cause.TURN: "requests for other models are ahead",
 }
 
@@ -130,6 +132,8 @@ def _order(order: Order) -> str:
             return f"let {model} sleep: {reason}"
         case Wake(model):
             return f"wake {model}"
+        case LookAhead(model):
+            return f"look whether {model} can start"
         case Serve(request):
             return f"serve request {request}"
         case Refuse(request, reason):

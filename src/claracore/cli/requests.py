@@ -10,7 +10,7 @@ from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, option
 from claracore.core.units import lasting
 
-HEAD = ("id", "model", "state", "age", "bytes", "path", "client")
+HEAD = ("id", "model", "state", "age", "tokens", "bytes", "path", "client")
 
 
 def requests(*, cancel: int | None, url: str | None, as_json: bool) -> None:
@@ -31,7 +31,16 @@ def request_cells(row: dict[str, Any]) -> list[str]:
     """Return a request as cells of a table, under HEAD."""
     state = f"{row['state']} (place {row['position']})" if row["position"] else row["state"]
     age = lasting(max(0.0, time.time() - row["arrived_at"]))
-    return [str(row["id"]), row["model"], state, age, str(row["response_bytes"]), row["path"], row["client"]]
+    answer = [tokens_cell(row), str(row["response_bytes"])]
+    return [str(row["id"]), row["model"], state, age, *answer, row["path"], row["client"]]
+
+
+def tokens_cell(row: dict[str, Any]) -> str:
+    """Return how many tokens a request's answer has so far, and how fast they come."""
+    count, pace = row.get("tokens"), row.get("tokens_per_second")  # not of a server of an earlier version
+    if not count:
+        return "-"
+    return f"{count}, {pace:.1f}/s" if pace is not None else str(count)
 
 
 REQUESTS = Verb(

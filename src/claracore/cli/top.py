@@ -73,13 +73,15 @@ def shown(look: Look) -> list[str]:
         f"{len(active)} of {counted(len(models), 'model')}, {counted(len(requests), 'request')}, {waiting} waiting",
         "",
     ]
-    lines += table(HEAD, [_model_cells(model) for model in active]) if active else ["no model runs"]
+    lines += table(HEAD, [_model_cells(model, requests) for model in active]) if active else ["no model runs"]
     lines += ["", *memory_bars(look["memory"]["devices"])]
     return lines + (["", *table(REQUESTS_HEAD, [request_cells(one) for one in requests])] if requests else [])
 
 
-def _model_cells(model: dict[str, Any]) -> list[str]:
-    left, speed, progress = model["ttl_left_seconds"], model["tokens_per_second"], model["progress"]
+def _model_cells(model: dict[str, Any], requests: list[dict[str, Any]]) -> list[str]:
+    left, progress = model["ttl_left_seconds"], model["progress"]
+    paces = [pace for one in requests if one["model"] == model["id"] and (pace := one.get("tokens_per_second"))]
+    speed = sum(paces) if paces else model["tokens_per_second"]  # of now, else of its last answer
     return [
         model["id"],
         model["state"] if progress is None else f"{model['state']} {progress:.0%}",

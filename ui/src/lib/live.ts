@@ -106,6 +106,8 @@ function reasonToWait(model: Model): string {
       return `Unloading ${others} to make room for ${model.id}`;
     case 'memory':
       return 'Waiting until memory of models that have ended is free';
+    case 'preparing':
+      return `Fetching what ${model.id} needs; what runs goes on meanwhile`;
     case 'turn':
       return `Queued behind ${others}, asked for earlier`;
   }

@@ -100,6 +100,7 @@ export function row(at: number, more: Partial<ActivityRow> = {}): ActivityRow {
     priority: null,
     draft_tokens: null,
     accepted_tokens: null,
+    tokens_counted: false,
     ...more,
   };
 }

@@ -10,7 +10,9 @@ Promises that the shell gives:
 * an `Inherited` comes for a model that is stopped, in place of `Start` and `Ready`; one `Ended` follows;
 * every `Sleep` is followed by `FellAsleep` or `Ended`, every `Wake` by `Ready` or `Ended`: who fails to do either ends;
 * a `RanOut` comes right before the `Ended` of a model that did not become ready;
-* every `Measure` is followed by exactly one `MemorySampled`, which is looked for after it was ordered.
+* every `Measure` is followed by exactly one `MemorySampled`, which is looked for after it was ordered;
+* every `LookAhead` is followed by one `LookedAhead`, but where the model is started,
+  unloaded or configured anew before, or the end comes.
 """
 
 from __future__ import annotations
@@ -74,6 +76,14 @@ class RanOut:
     """What it takes when it is started with less; of source `unknown` where that is not possible."""
     limited: bool = False
     """Whether a limit of its own process was in the way, so that it is of no use that others go."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAhead:
+    """What a start of the model needs was looked at, and fetched where it can be: is it sure to fail?"""
+
+    model: str
+    fails: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +206,7 @@ Event = (
     | Ended
     | FellAsleep
     | RanOut
+    | LookedAhead
     | FilesChanged
     | Lost
     | Died
@@ -302,6 +313,13 @@ class Measure:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAhead:
+    """Look whether a start of the model is sure to fail, and fetch what it needs where that is not here."""
+
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
 class TellMissing:
     """Tell people that memory of models that have ended did not come back in time, in bytes by device."""
 
@@ -316,4 +334,4 @@ class TryAgain:
     how: SecondTry
 
 
-Order = Start | Stop | Sleep | Wake | Serve | Refuse | Measure | TellMissing | TryAgain
+Order = Start | Stop | Sleep | Wake | Serve | Refuse | Measure | LookAhead | TellMissing | TryAgain

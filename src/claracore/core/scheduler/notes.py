@@ -21,6 +21,7 @@ from claracore.core.scheduler.events import (
     FootprintsKnown,
     Inherited,
     KeepAsked,
+    LookedAhead,
     Lost,
     MemorySampled,
     Pinned,
@@ -43,7 +44,7 @@ from claracore.core.scheduler.lifecycle import Trigger
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.second_try import second_try
 from claracore.core.scheduler.settle import outlook_of
-from claracore.core.scheduler.slot import Failing, Leaving, Nap, Slot
+from claracore.core.scheduler.slot import FOREVER, Failing, Leaving, Nap, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
 
@@ -63,6 +64,8 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
             _fell_asleep(state, state.by_model[model], now)
         case RanOut():
             _ran_out(state, event)
+        case LookedAhead(model, fails):
+            _looked(state, model, now, fails=fails)
         case Lost(model):
             _lost(state.by_model[model], now)
         case Died(model):
@@ -84,7 +87,7 @@ def note(state: SchedulerState, event: Event, now: float) -> bool:  # noqa: C901
         case ShutdownAsked(grace_seconds):
             _shut_down(state, now + grace_seconds)
         case StartsHeld(held):
-            state.held = held
+            state.hold(now, held=held)
         case Inherited(model):
             _inherited(state, state.by_model[model], event, now)
         case MemorySampled():
@@ -223,14 +226,28 @@ def _ended(state: SchedulerState, slot: Slot, now: float) -> None:
         state.model_of.pop(request, None)
     slot.serving.clear()
     if failed_to_start and not _try_again(state, slot, now):
-        times = slot.failing.times + 1 if slot.failing is not None else 1
-        slot.failing = Failing(times, now, now + state.policy.retry_after(times))
-        slot.wanted_since = None
-        slot.tries = frozenset()
-        state.refuse_waiting(slot, RefuseReason.FAILED)
+        _failed(state, slot, now)
     slot.leaving = slot.ran_out = slot.kept_seconds = None
     if slot.removed:
         del state.by_model[slot.model], state.awake[slot.model]
+
+
+def _failed(state: SchedulerState, slot: Slot, now: float) -> None:
+    times = slot.failing.times + 1 if slot.failing is not None else 1
+    slot.failing = Failing(times, now, now + state.policy.retry_after(times))
+    slot.wanted_since = slot.displaced = None
+    slot.tries = frozenset()
+    state.refuse_waiting(slot, RefuseReason.FAILED)
+
+
+def _looked(state: SchedulerState, model: str, now: float, *, fails: bool) -> None:
+    """Take in whether a start is sure to fail; not where it was ordered meanwhile, because nobody was in its way."""
+    slot = state.by_model.get(model)
+    if slot is None or slot.looking_since is None:
+        return
+    slot.looked(now, -FOREVER if fails else now)
+    if fails:
+        _failed(state, slot, now)
 
 
 def _ran_out(state: SchedulerState, event: RanOut) -> None:
@@ -271,6 +288,9 @@ def _unload(state: SchedulerState, wanted: Iterable[Slot], now: float) -> None:
     for slot in wanted:
         slot.wanted_since = slot.displaced = None
         slot.tries = frozenset()
+        if slot.looking_since is not None:
+            slot.looked(now)
+            state.refuse_waiting(slot, RefuseReason.UNLOADED)
         if slot.can_be_stopped:
             state.refuse_waiting(slot, RefuseReason.UNLOADED)
             slot.leaving = Leaving(StopReason.UNLOADED, now + slot.policy.drain_seconds)
@@ -288,6 +308,7 @@ def _reconfigure(state: SchedulerState, policy: Policy, changed: frozenset[str],
         slot = state.by_model.setdefault(model, Slot(model, model_policy))
         slot.policy = model_policy
         slot.failing = None
+        slot.looked(now)
         slot.tries = frozenset()
         came_back, slot.removed = slot.removed, False
         stays = slot.can_be_stopped and _may_restart(state, slot, came_back=came_back)
@@ -320,7 +341,7 @@ def _shut_down(state: SchedulerState, deadline: float) -> None:
     state.shutdown_deadline = deadline
     state.held = False
     for slot in state.by_model.values():
-        slot.wanted_since = slot.displaced = None
+        slot.wanted_since = slot.displaced = slot.looking_since = None
         state.refuse_waiting(slot, RefuseReason.SHUTDOWN)
         if slot.can_be_stopped:
             slot.leaving = Leaving(StopReason.SHUTDOWN, deadline)

@@ -27,6 +27,8 @@ class Cause(StrEnum):
     """Models that must go first are being stopped."""
     MEMORY = "memory"
     """Memory of models that have ended is not back yet."""
+    PREPARING = "preparing"
+    """It is looked at whether what its start needs is there, or that is fetched: a container's image."""
     TURN = "turn"
     """Requests for other models are ahead of it."""
 
@@ -52,6 +54,8 @@ def obstacle(
         case ModelState.STOPPING:
             return Obstacle(Cause.RETURNING)
         case ModelState.STOPPED:
+            if slot.looking_since is not None:
+                return Obstacle(Cause.PREPARING)
             return _down(evictees, ahead, memory_is_back=memory_is_back)
         case ModelState.READY:
             if slot.leaving is not None:

@@ -31,6 +31,8 @@ class ModelPolicy:
     """Whether its server can give memory back without ending."""
     asleep: Footprint = UNKNOWN_FOOTPRINT
     """What it takes while it sleeps, where that is declared."""
+    foreseeable: bool = False
+    """Whether it can be seen before a start that it would fail: until that was looked at, nobody goes for it."""
 
 
 @dataclass(frozen=True, slots=True)

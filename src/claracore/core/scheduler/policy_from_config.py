@@ -69,5 +69,6 @@ def _model(model: ModelConfig, priority: int) -> ModelPolicy:
         drain_seconds=model.unload_timeout_seconds,
         reload=model.reload,
         sleeps=bool(model.cmd.strip() and model.sleep.enter.strip() and model.sleep.wake.strip()),
+        foreseeable=bool(model.cmd.strip()),
         asleep=declared_footprint(model.sleep.memory) or UNKNOWN_FOOTPRINT,
     )

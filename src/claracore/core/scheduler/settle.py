@@ -8,6 +8,7 @@ The one decision procedure. The rules, oldest waiting request first:
 * a busy model in the way goes on taking requests for `patience_seconds` of the waiting one (so A B A B A B becomes
   A A A B B B), then takes none until the waiting one had its turn;
 * a load that nobody waits for any more gives way; one that somebody waits for does not;
+* nobody goes for a model, or is held back for it, whose start is sure to fail: that is looked at before;
 * a pinned or persistent model gives way to nobody: who would need its place is refused;
 * where bytes decide, a start, an eviction or a refusal waits for a sample of the memory that is fresh enough, and a
   start until memory of models that have ended is back; who has no room even alone is refused, and nobody goes for it;
@@ -22,6 +23,7 @@ The one decision procedure. The rules, oldest waiting request first:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT, Footprint
 from claracore.core.scheduler.events import Measure, RefuseReason, StopReason
@@ -29,9 +31,14 @@ from claracore.core.scheduler.outlook import Outlook
 from claracore.core.scheduler.picture import Eviction, MemoryPicture
 from claracore.core.scheduler.second_try import rule_of
 from claracore.core.scheduler.sleeping import asleep_footprint, fits, sleepers
-from claracore.core.scheduler.slot import FOREVER, Slot
+from claracore.core.scheduler.slot import FOREVER, Nap, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
+
+SEEN_SECONDS: Final = 5.0
+"""For so long it holds that what a start needs was seen to be there."""
+LOOKS_SECONDS: Final = 1.0
+"""A look takes a millisecond; one that takes longer fetches something, for which others need not wait."""
 
 
 def settle(state: SchedulerState, now: float) -> None:
@@ -84,6 +91,8 @@ def claims(state: SchedulerState, slot: Slot, outlook: Outlook, now: float) -> b
     """Whether it is to be started and is sure to get its place, or has waited long enough to insist on it."""
     if not slot.waiting or (slot.leaving is None and (slot.is_up or slot.state is ModelState.STARTING)):
         return False
+    if _has_something_fetched(slot, now):
+        return False  # others need not wait for it
     if now >= _insists_at(state, slot):
         return True
     if slot.is_up or outlook.hinders(slot.model):
@@ -161,6 +170,8 @@ def _make_room(state: SchedulerState, target: Slot, outlook: Outlook, now: float
     evictees = [state.by_model[model] for model in sorted(outlook.evictees(target.model))]
     if _too_large(state, outlook, target.model):
         _turn_away(state, target, RefuseReason.NO_ROOM, now)
+    elif _has_something_fetched(target, now):
+        pass
     elif not evictees:
         _start(state, target, outlook, now)
     elif any(state.stays(slot) for slot in evictees):
@@ -168,13 +179,32 @@ def _make_room(state: SchedulerState, target: Slot, outlook: Outlook, now: float
     elif not target.waiting:
         # Wanted again after a change of its configuration, but its place is taken: that is no reason to evict.
         _turn_away(state, target, None, now)
-    elif all(slot.can_go for slot in evictees):
+    elif not all(slot.can_go for slot in evictees):
+        _may_succeed(state, target, now)
+        _wait_for(state, target, evictees, now)
+    elif _may_succeed(state, target, now):
         _evict(state, target, [slot for slot in evictees if slot.state is not ModelState.STOPPING], outlook, now)
-    else:
-        if state.counts(target.model):
-            state.memory.look_again()
-        if now >= _insists_at(state, target):
-            state.held_back |= {slot.model for slot in evictees}
+
+
+def _wait_for(state: SchedulerState, target: Slot, evictees: Sequence[Slot], now: float) -> None:
+    """Let those that are in the target's way take no new requests once it insists on its place."""
+    if state.counts(target.model):
+        state.memory.look_again()
+    if now >= _insists_at(state, target):
+        state.held_back |= {slot.model for slot in evictees}
+
+
+def _has_something_fetched(slot: Slot, now: float) -> bool:
+    return slot.looking_since is not None and now >= slot.looking_since + LOOKS_SECONDS
+
+
+def _may_succeed(state: SchedulerState, target: Slot, now: float) -> bool:
+    """Whether nothing is known that its start would fail for; where that was not looked at lately, it is now."""
+    if not target.policy.foreseeable or target.nap is Nap.ASLEEP or now < target.seen_at + SEEN_SECONDS:
+        return True
+    if target.looking_since is None:
+        state.look(target, now)
+    return False
 
 
 def _start(state: SchedulerState, target: Slot, outlook: Outlook, now: float) -> None:
@@ -244,6 +274,8 @@ def _compute_deadline(state: SchedulerState, now: float) -> float:
         leaves_at = slot.leaving.deadline if slot.leaving is not None and not state.held else None
         if leaves_at is not None and slot.state is not ModelState.STOPPING:
             deadlines.append(leaves_at)
+        if slot.looking_since is not None and now < slot.looking_since + LOOKS_SECONDS:
+            deadlines.append(slot.looking_since + LOOKS_SECONDS)
         if slot.waiting:
             request, since = next(iter(slot.waiting.items()))
             deadlines.append(slot.gives_up_at(request))

@@ -32,6 +32,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Ended: {"model": str},
     events.FellAsleep: {"model": str},
     events.RanOut: {"model": str, "footprint": Footprint, "less": Footprint, "limited": bool},
+    events.LookedAhead: {"model": str, "fails": bool},
     events.FilesChanged: {"model": str},
     events.Lost: {"model": str},
     events.Died: {"model": str},
@@ -59,6 +60,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
     events.Serve: {"request": int},
     events.Refuse: {"request": int, "reason": events.RefuseReason},
     events.Measure: {"models": (tuple, str)},
+    events.LookAhead: {"model": str},
     events.TellMissing: {"missing": (dict, str, int)},
     events.TryAgain: {"model": str, "how": events.SecondTry},
     Policy: {
@@ -79,6 +81,7 @@ SHAPES: Mapping[type, Mapping[str, FieldShape]] = {
         "reload": bool,
         "sleeps": bool,
         "asleep": Footprint,
+        "foreseeable": bool,
     },
     Groups: {"groups": (dict, str, Group), "member_of": (dict, str, str)},
     Group: {"swap": bool, "exclusive": bool, "persistent": bool},

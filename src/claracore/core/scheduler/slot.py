@@ -77,6 +77,10 @@ class Slot:
     """What is known of the memory that its server could not get, until that has ended."""
     tries: frozenset[SecondTry] = frozenset()
     """In which ways it was started again since it ran out of memory first."""
+    looking_since: float | None = None
+    """Since when it is looked at what its start needs; None when it is not."""
+    seen_at: float = -FOREVER
+    """When that was seen to be there."""
     ended_at: float = -FOREVER
     """When its last server was gone."""
     displaced: Eviction | None = None
@@ -86,12 +90,22 @@ class Slot:
         """Take one step in the table of `lifecycle`."""
         self.state = lifecycle.after(self.state, trigger)
 
-    def count_loading(self, now: float) -> None:
-        """Remember, when it is loading no more, how long those who wait have waited for that."""
+    def count_loading(self, now: float, began: float | None = None) -> None:
+        """Remember, when it is loading no more, how long those who wait have waited for that.
+
+        `began`: not since the load did, but since then.
+        """
+        since_when = self.loading_since if began is None else began
         self.loading_seconds = {
-            request: self.loading_seconds.get(request, 0.0) + now - max(since, self.loading_since)
+            request: self.loading_seconds.get(request, 0.0) + now - max(since, since_when)
             for request, since in self.waiting.items()
         }
+
+    def looked(self, now: float, seen_at: float = -FOREVER) -> None:
+        """Take in that what its start needs is looked at no longer; `seen_at`: when it was seen to be there."""
+        if self.looking_since is not None:
+            self.count_loading(now, self.looking_since)
+        self.looking_since, self.seen_at = None, seen_at
 
     def warmth_now(self, now: float) -> tuple[float, float]:
         """Return how often it was used, and as of when: of its last use, or of `now` while it answers."""
@@ -113,7 +127,7 @@ class Slot:
 
     def gives_up_at(self, request: int) -> float:
         """When a waiting request has waited too long for its turn; never, while that time does not run."""
-        if not self.policy.queue_timeout_seconds or self.state is ModelState.STARTING:
+        if not self.policy.queue_timeout_seconds or self.state is ModelState.STARTING or self.looking_since is not None:
             return FOREVER
         return self.waiting[request] + self.loading_seconds.get(request, 0.0) + self.policy.queue_timeout_seconds
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from claracore.core.memory.footprint import Footprint
 from claracore.core.scheduler.by_memory import ByMemory
 from claracore.core.scheduler.events import (
+    LookAhead,
     Order,
     Refuse,
     RefuseReason,
@@ -92,6 +93,7 @@ class SchedulerState:
     def start(self, slot: Slot, now: float) -> None:
         """Order that a model's server is started, or woken."""
         slot.wanted_since = slot.displaced = None
+        slot.looked(now)
         slot.loading_since = now
         if slot.nap is Nap.ASLEEP:
             slot.nap = Nap.WAKING
@@ -101,6 +103,17 @@ class SchedulerState:
         else:
             slot.move(Trigger.START_ORDERED)
             self.orders.append(Start(slot.model))
+
+    def hold(self, now: float, *, held: bool) -> None:
+        """Start and stop nothing, or do again; what was looked at before is looked at anew."""
+        self.held = held
+        for slot in self.by_model.values():
+            slot.looked(now)
+
+    def look(self, slot: Slot, now: float) -> None:
+        """Order that it is looked at whether a model's start is sure to fail."""
+        slot.looking_since = now
+        self.orders.append(LookAhead(slot.model))
 
     def serve(self, slot: Slot, request: int) -> None:
         """Order that a waiting request is served."""

@@ -31,6 +31,11 @@ def has_token(piece: bytes) -> bool:
     return _TOKEN.search(piece) is not None
 
 
+def tokens_begun(piece: bytes) -> int:
+    """Return how many events with something that the model has written are in the first piece that has any."""
+    return len(_TOKEN.findall(piece))
+
+
 class AnswerEnds:
     """The two ends of one answer; most have only one piece."""
 
@@ -67,6 +72,11 @@ class AnswerEnds:
 
     def _end(self) -> bytes:
         return self._first if self._tail is None else b"".join(self._tail)
+
+    def idle_events(self) -> int:
+        """Return how many events at the end of a stream have nothing that the model has written."""
+        events = self._end().split(b"data:")[1:]
+        return next((place for place, event in enumerate(reversed(events)) if has_token(event)), len(events))
 
     def error(self) -> str:
         """Return what an answer that is an error says, in the words of OpenAI, llama-server or FastAPI; or nothing."""

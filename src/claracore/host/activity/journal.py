@@ -166,6 +166,7 @@ class Journal:
             speed,
             tokens.draft,
             tokens.accepted,
+            tokens.counted,
             record.capture is not None and self._captures.keep(id_, record.capture),
             record.model,
             record.requested,

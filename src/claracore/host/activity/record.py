@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from claracore.host.activity.answer_ends import AnswerEnds
 from claracore.host.activity.captures import Capture
 from claracore.host.activity.tokens import Tokens
+
+LEAST_EVENTS: Final = 3
 
 
 class Record:
@@ -34,6 +37,8 @@ class Record:
     """When the first byte of the answer's body came."""
     first_token_at: float | None = None
     """When the first piece of a stream came that has something the model has written."""
+    events: int = 0
+    """Of the stream, from the first on that has something the model has written: nearly always one for each token."""
     finished_at: float | None = None
     status: int = 0
     """What the client got; 0 when it left before anything was sent."""
@@ -57,6 +62,18 @@ class Record:
         self.client = client
         self.arrived_at = arrived_at
 
+    def pace(self, now: float) -> float | None:
+        """Return how many tokens a second have come since the first, at `now`; None while there are too few to say."""
+        if self.first_token_at is None or self.events < LEAST_EVENTS or now <= self.first_token_at:
+            return None
+        return round((self.events - 1) / (now - self.first_token_at), 1)
+
     def tokens(self) -> Tokens:
         """Read what the answer says of its tokens (2 us, more for a stream): not while a client waits."""
-        return Tokens() if self.answer_ends is None else self.answer_ends.found()
+        ends = self.answer_ends
+        if ends is None:
+            return Tokens()
+        found = ends.found()
+        if found.completion is None and self.events:  # it was cut off or stopped, or its server does not say
+            found.completion, found.counted = max(1, self.events - ends.idle_events()), True
+        return found

@@ -19,6 +19,7 @@ CLIENT_LEFT: Final = "the client left"
 class ActivityRow(msgspec.Struct, frozen=True, gc=False):
     """One inference request that is over. `at` is when it came, in unix seconds; None is "not known".
 
+    `tokens_counted`: nobody said how many `completion_tokens` there were; they were counted as they came, about.
     Its own measures come first, in the order in which they are written; `model` is the first of its subject.
     """
 
@@ -35,6 +36,7 @@ class ActivityRow(msgspec.Struct, frozen=True, gc=False):
     tokens_per_second: float | None
     draft_tokens: int | None
     accepted_tokens: int | None
+    tokens_counted: bool
     has_capture: bool
     model: str
     requested: str

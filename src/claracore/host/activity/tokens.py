@@ -29,6 +29,8 @@ class Tokens(msgspec.Struct):
     per_second: float | None = None
     draft: int | None = None
     accepted: int | None = None
+    counted: bool = False
+    """Whether nobody said how many were written, and they were counted as they came: events may hold several."""
 
 
 class _Details(msgspec.Struct):

@@ -39,18 +39,31 @@ async def prepared(model: ModelConfig, around: Surroundings, output: OutputRing,
 
     A model without a container is returned as it is. Raises ModelFailed, which says what is missing.
     """
-    if model.container is None:
+    runtime = await with_image(model, around, output, stop)
+    if runtime is None:
         return model
+    await removed(model, (runtime.command,), around)
+    return None if stop.given else with_container(model, replace(runtime, instance=around.keeper.ledger.instance))
+
+
+async def with_image(
+    model: ModelConfig, around: Surroundings, output: OutputRing, stop: StopOrder
+) -> ContainerRuntime | None:
+    """Return the runtime that is there, which has the model's image now or `stop` was given; None without a container.
+
+    Raises ModelFailed, which says what is missing.
+    """
+    if model.container is None:
+        return None
     environ = around.environ
     try:
         runtime = await asyncio.to_thread(find_runtime, model.container.runtime, environ)
     except NoRuntime as error:
         raise ModelFailed(model.id, error.reason, error.lines[-LAST_LINES:], error.explained) from error
     around.keeper.ledger.note_runtime(runtime.command)
-    await removed(model, (runtime.command,), around)
     if not await asyncio.to_thread(has_image, runtime.command, model.container.image, environ):
         await _fetch(model, runtime, around, output, stop)
-    return None if stop.given else with_container(model, replace(runtime, instance=around.keeper.ledger.instance))
+    return runtime
 
 
 async def _fetch(

@@ -20,13 +20,14 @@ from claracore.host.sockets.ports import Lease
 from claracore.host.supervisor.adopted import Adoption
 from claracore.host.supervisor.adopted_server import AdoptedServer
 from claracore.host.supervisor.external import ExternalRun
-from claracore.host.supervisor.in_container import prepared
+from claracore.host.supervisor.in_container import prepared, with_image
 from claracore.host.supervisor.named_files import Stamp, stamp_of
 from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.runner import Outcome, RunListener, ServerRun
 from claracore.host.supervisor.running import Running
 from claracore.host.supervisor.server_process import ServerProcess
 from claracore.host.supervisor.start_failures import BindFailed, DiedRestoring, HeldFromIt
+from claracore.host.supervisor.start_judged import not_spawned
 from claracore.host.supervisor.stop_order import StopOrder
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.types import ModelState
@@ -48,6 +49,19 @@ class LocalRunner:
         if not model.cmd.strip():
             return ExternalRun(model, self.around.keeper, listener)
         return Life(model, self.around, output, listener)
+
+    async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
+        """Return with what a start is sure to fail; the image of a container is fetched for that."""
+        try:
+            self.around.keeper.refuse_unusable(model.id)
+            if model.container is not None:
+                await with_image(model, self.around, output, StopOrder())
+                return None
+        except ClaraCoreError as error:
+            return error
+        from claracore.host.supervisor.foreseen import foreseen  # noqa: PLC0415 - compiles a table of expressions
+
+        return await asyncio.to_thread(foreseen, model, self.around) if model.cmd.strip() else None
 
     def stamp(self, model: ModelConfig) -> Stamp:
         """Return what the files look like that the model's command names."""
@@ -150,12 +164,7 @@ class Life:
         try:
             await self._try_ports()
         except SpawnFailed as error:
-            from claracore.core.loading.explain import not_started  # noqa: PLC0415 - compiles a table of expressions
-
-            way_out = self._around.commands.way_out(self._model)
-            failed = SpawnFailed(f"model {self._model.id!r}: {error.message}{way_out}")
-            failed.explained = not_started(error.message, way_out)
-            return failed
+            return not_spawned(self._model, error, self._around.commands)
         except ClaraCoreError as error:
             return error
         except OSError as error:

@@ -28,6 +28,7 @@ from claracore.core.scheduler.events import (
     FilesChanged,
     Finished,
     KeepAsked,
+    LookAhead,
     Measure,
     Order,
     Pinned,
@@ -51,6 +52,7 @@ from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.policy_from_config import policy_of
 from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown
 from claracore.host.supervisor.contract import Connections, ModelListener, NoConnections, Waiter
+from claracore.host.supervisor.foresight import Foresight
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
 from claracore.host.supervisor.refusals import circumstances, refusal
@@ -87,6 +89,7 @@ class Supervisor(Succession):
             close=lambda endpoint: self._connections.close_endpoint(endpoint),  # noqa: PLW0108 - `connect` comes later
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
+        self._foresight = Foresight(self._runs, self._post)
         self._endpoints = self._runs.endpoints
         self.expected_load: Callable[[str], ExpectedLoad] = lambda _model_id: NOTHING_EXPECTED
         """How a model's load stands, or would go that begins now, as far as that is known (`host.loading`)."""
@@ -200,7 +203,9 @@ class Supervisor(Succession):
 
     def ask_unload(self, model_ids: Iterable[str]) -> None:
         """Begin with that."""
-        self._post(UnloadAsked(tuple(model_ids)))
+        wanted = tuple(model_ids)
+        self._foresight.cancel(wanted)
+        self._post(UnloadAsked(wanted))
 
     def pin(self, model_id: str, *, pinned: bool) -> None:
         """Keep a model loaded whatever its ttl and whoever else is asked for, or let it go again."""
@@ -215,15 +220,18 @@ class Supervisor(Succession):
         """Use another configuration; `changed` are the models whose running servers no longer fit it."""
         self.config = config
         self._runs.forget_failures(changed)
+        self._foresight.keep(config.models.values())
         self._post(Reconfigured(policy_of(config), changed))
         self.looks.learn_soon(*config.models)
 
     def kill(self) -> None:
         """End every server at once, whatever it is doing and however long it may take to end by itself."""
+        self._foresight.cancel()
         self._runs.kill()
 
     async def shut_down(self, grace_seconds: float) -> None:
         """Return when every server is gone; answers in progress have `grace_seconds`. Again with 0 means now."""
+        self._foresight.cancel()
         self._post(ShutdownAsked(grace_seconds))
         while tasks := self._runs.tasks():
             await asyncio.wait(tasks)
@@ -273,6 +281,7 @@ class Supervisor(Succession):
                 if (waiting := self._waiting.pop(request, None)) is not None:
                     waiting.waiter.refuse(self._refusal(reason, waiting))
             case Start(model):
+                self._foresight.cancel({model})
                 self._runs.start(self.looks.as_started(self.config.models[model]))
                 self._listeners.starting(model)
             case Stop(model, reason) | Sleep(model, reason):
@@ -281,6 +290,8 @@ class Supervisor(Succession):
             case Wake(model):
                 self._runs.wake(model)
                 self._listeners.reported(model)
+            case LookAhead(model):
+                self._foresight.look(self.config.models[model])
             case Measure(models):
                 self.looks.measure(models)
             case TellMissing(missing):

@@ -65,6 +65,14 @@ def spawn_failed(command: str, number: int, cwd: str | None = None) -> SpawnFail
     return SpawnFailed(f"cannot start {command!r}: {os.strerror(number)}{f' ({way_out})' if way_out else ''}")
 
 
+def cannot_run(command: str, program: str) -> SpawnFailed | None:
+    """Return why a command's program, as `find_program` has it, is sure not to start; None when nothing is known."""
+    if not os.path.exists(program):  # noqa: PTH110 - Path's raises where one may not look
+        number = errno.EACCES if closed_folder(program) is not None else errno.ENOENT
+        return spawn_failed(command, number)
+    return None if os.access(program, os.X_OK) else spawn_failed(command, errno.EACCES)
+
+
 def folder_failed(command: str, number: int, cwd: str) -> SpawnFailed:
     """Say why a command cannot be started in its working folder."""
     closed = closed_folder(cwd) or (cwd if number == errno.EACCES else None)

@@ -189,6 +189,11 @@ class ClusterRunner:
             return RemoteRun(model, self._cluster, listener)
         return self._local.new_run(model, output, listener)
 
+    async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
+        """Return with what a start is sure to fail, where it is one of this host."""
+        is_remote = self._cluster.parts(model.id) is not None and not model.cmd
+        return None if is_remote else await self._local.foreseen(model, output)
+
     def stamp(self, model: ModelConfig) -> Hashable:
         """Return what another start depends on: the files here; the state of the node there."""
         parts = self._cluster.parts(model.id)

@@ -101,5 +101,11 @@ class Runner(Protocol):
     def new_run(self, model: ModelConfig, output: OutputRing, listener: RunListener) -> ServerRun:
         """Return a run of the model's server that has not begun; what it prints goes to `output`."""
 
+    async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
+        """Return with what a start of the model is sure to fail, None when nothing is known; fetch what it needs.
+
+        Cancelled when that is of no use any more.
+        """
+
     def stamp(self, model: ModelConfig) -> Hashable:
         """Return what the files look like that the model's command names; another value when one has changed."""

@@ -145,6 +145,18 @@ class Runs:
         for model_id in model_ids:
             self._failures.pop(model_id, None)
 
+    async def foreseen(self, model: ModelConfig) -> ClaraCoreError | None:
+        """Return with what a start of a model is sure to fail, and remember that; None when nothing is known."""
+        failure = await self._runner.foreseen(model, self.output(model.id))
+        if failure is not None:
+            self._failed(model, failure)
+        return failure
+
+    def _failed(self, model: ModelConfig, failure: ClaraCoreError) -> None:
+        self._failures[model.id] = failure
+        self._stamps[model.id] = _Stamped(model, self._runner.stamp(model))
+        logger.error("%s", failure)
+
     def has_new_files(self, model_id: str) -> bool:
         """Whether a file that a model's command names is another than when its start failed."""
         failed = self._stamps.get(model_id)
@@ -202,13 +214,11 @@ class Runs:
         outcome = _outcome_of(entry)
         if outcome.failure is None:
             logger.info("model %s: stopped", model_id)
-        else:
+        elif outcome.lost:
             self._failures[model_id] = outcome.failure
-            if outcome.lost:
-                logger.info("model %s: stopped, since it was lost", model_id)
-            else:
-                self._stamps[model_id] = _Stamped(entry.model, self._runner.stamp(entry.model))
-                logger.error("%s", outcome.failure)
+            logger.info("model %s: stopped, since it was lost", model_id)
+        else:
+            self._failed(entry.model, outcome.failure)
         if outcome.ran_out is not None:
             self._post(outcome.ran_out)
         self._post(Ended(model_id))

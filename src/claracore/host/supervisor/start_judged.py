@@ -9,6 +9,8 @@ from claracore.core.ports.bindfail import is_bind_failure
 from claracore.errors import ModelFailed
 from claracore.host.sockets.ports import Lease
 from claracore.host.supervisor.child import Exit
+from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.program import SpawnFailed
 from claracore.host.supervisor.ran_out import RanOutOfMemory, StartLog
 from claracore.host.supervisor.start_failures import BindFailed, HeldFromIt
 from claracore.host.supervisor.surroundings import Surroundings
@@ -38,3 +40,13 @@ def why_not_ready(start: BrokenStart, reason: str, how: Exit | None) -> Exceptio
             return BindFailed(next((line for line in start.printed if is_bind_failure([line])), ""))
     hint = start.around.commands.hint(model, returned=how is not None and how.code == 0)
     return ModelFailed(model.id, reason + hint, start.printed, start.log.explained(how))
+
+
+def not_spawned(model: ModelConfig, error: SpawnFailed, commands: Commands) -> SpawnFailed:
+    """Return the error of a model whose command could not be started at all, with what it means."""
+    from claracore.core.loading.explain import not_started  # noqa: PLC0415 - compiles a table of expressions
+
+    way_out = commands.way_out(model)
+    failed = SpawnFailed(f"model {model.id!r}: {error.message}{way_out}")
+    failed.explained = not_started(error.message, way_out)
+    return failed

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from claracore.core.config.model import ModelConfig
 from claracore.core.scheduler.events import Arrived, Event, Inherited, StartsHeld
+from claracore.host.supervisor.foresight import Foresight
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks
 from claracore.host.supervisor.runner import ServerRun
@@ -25,6 +26,7 @@ class Succession(SupervisorView):
     """What of the supervisor concerns two processes, of which one takes the place of the other."""
 
     looks: MemoryLooks
+    _foresight: Foresight
     _waiting: dict[int, WaitingRequest]
     _wake: WakeTimer
     _listeners: ModelListeners
@@ -69,6 +71,7 @@ class Succession(SupervisorView):
         self._given_away = True
         self._wake.cancel()
         self.looks.cancel()
+        self._foresight.cancel()
         waiting, self._waiting = self._waiting, {}
         return waiting
 

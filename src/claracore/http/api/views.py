@@ -127,6 +127,10 @@ class RequestView(BaseModel):
     served_at: float | None
     first_byte_at: float | None
     response_bytes: int
+    tokens: int
+    """How many the model has written so far, counted as they come, about; 0 where that cannot be seen."""
+    tokens_per_second: float | None
+    """... since the first of them; None before the third."""
 
 
 def model_views(runtime: Runtime) -> list[ModelView]:
@@ -324,4 +328,6 @@ def request_view(runtime: Runtime, id_: int, request: InFlight) -> RequestView:
         served_at=None if record.served_at is None else round(record.served_at + wall, 3),
         first_byte_at=None if record.first_byte_at is None else round(record.first_byte_at + wall, 3),
         response_bytes=record.response_bytes,
+        tokens=record.events,
+        tokens_per_second=record.pace(asyncio.get_running_loop().time()),
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from claracore.errors import ClaraCoreError, UpstreamFailed
-from claracore.host.activity.answer_ends import AnswerEnds, has_token
+from claracore.host.activity.answer_ends import AnswerEnds, has_token, tokens_begun
 from claracore.http.access.limits import limit_lines
 from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.heads import (
@@ -42,8 +42,12 @@ _JSON = "application/json"
 def look_at(record: Record, piece: bytes, now: Callable[[], float]) -> None:
     """Note in the record what a piece of an answer's body says; `now` tells the event loop's time."""
     record.response_bytes += len(piece)
-    if record.first_token_at is None and record.stream and has_token(piece):
-        record.first_token_at = now()
+    if record.stream:
+        if record.first_token_at is not None:
+            record.events += piece.count(b"data:")
+        elif has_token(piece):
+            record.first_token_at = now()
+            record.events = tokens_begun(piece)
     if record.answer_ends is None:
         # Not the head: llama-server sends it at once, and reads the prompt after that.
         record.first_byte_at = now()
