@@ -26,6 +26,7 @@ from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity, open_activity
 from claracore.host.activity.journal import Journal
 from claracore.host.activity.swap_history import SwapHistory
+from claracore.host.cluster.held_ranks import HeldRanks
 from claracore.host.cluster.machines import Machines
 from claracore.host.cluster.nodes_file import joined_names
 from claracore.host.conversations.keeper import ConversationKeeper
@@ -52,6 +53,7 @@ from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
 from claracore.host.supervisor.prepared import Prepared
 from claracore.host.supervisor.remote import ClusterRunner
+from claracore.host.supervisor.spread_runner import spread_over
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.key_tokens import remember_tokens
@@ -108,24 +110,24 @@ async def build(options: Options) -> AsyncIterator[App]:
         stack.callback(conversations.close)
         around = Surroundings(keeper, commands, options.environ, options.socket_dir, conversations=conversations)
         runner = ClusterRunner(LocalRunner(around))
+        spread = spread_over(runner, keeper, options.sources.key, front.listen.port)
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
         conversations.read_command = memory_of_models.command
         config = front.prepared.config
-        supervisor = Supervisor(config if taking is None else taking.former(config), runner, memory_of_models)
+        supervisor = Supervisor(config if taking is None else taking.former(config), spread, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)
         configuration = Configuration(
             options.sources, front.prepared, listen=front.listen, environ=options.environ, commands=commands,
             find_engine=found_engine, state_dir=options.state_dir, tell=log_findings, ollama=options.ollama,
-            part=front.part,
         )  # fmt: skip
         counts = Counts()
         measurer = Measurer(supervisor, memory_of_models)
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
         parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
-        runtime = Runtime(*parts, Machines(runner.cluster, supervisor))
+        runtime = Runtime(*parts, Machines(runner.cluster, supervisor), HeldRanks(supervisor, configuration.ranks_held))
         app = _assemble(options, front, runtime, counts, events=events, log=log)
         if taking is not None:
             _take_over(taking, app, around)

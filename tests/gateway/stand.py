@@ -52,6 +52,10 @@ class Trusting:
         del model_id, endpoint
         return False
 
+    async def why_lost(self, model_id: str, endpoint: Endpoint) -> str:
+        del model_id, endpoint
+        return ""
+
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         del request_id, model_id, endpoint, waiter
         return False

@@ -110,7 +110,7 @@ class Play:
                 for request_id in list(self.gateway.in_flight):
                     assert self.gateway.cancel(request_id)
             case "stop model":
-                self.gateway.relay.close_endpoint(HERE)
+                self.gateway.relay.close_endpoint(HERE, "it is being stopped")
             case "late":
                 self.gateway.look_after(self.gateway.relay.now() + 1e6)
             case _:

@@ -94,7 +94,7 @@ def test_connections_are_closed_before_a_server_is_stopped() -> None:
                 reader, writer = await here.connect()
                 writer.write(post("/v1/chat/completions", CHAT))
                 await reader.readuntil(b"one\n\n\r\n")
-                supervisor.connections.close_endpoint(server.endpoint)
+                supervisor.connections.close_endpoint(server.endpoint, "it is being stopped")
                 rest = await reader.read()
                 assert b"event: error\n" in rest
                 assert b"it is being stopped" in rest
@@ -240,7 +240,9 @@ def test_a_websocket_that_does_not_count_is_no_request_and_goes_with_its_model()
                 assert await reader.readexactly(3) == b"ONE"
                 assert (supervisor.arrived, supervisor.finished, here.gateway.in_flight) == (0, [], {})
                 assert len(here.gateway.relay.uncounted) == 1
-                supervisor.connections.close_endpoint(server.endpoint)  # somebody else is to have its place
+                supervisor.connections.close_endpoint(
+                    server.endpoint, "it is being stopped"
+                )  # somebody else is to have its place
                 assert await reader.read() == b""
                 assert (supervisor.finished, here.gateway.relay.uncounted) == ([], set())
                 assert [record.status for record in here.notebook.records] == [101]

@@ -157,12 +157,12 @@ def test_what_comes_to_us_is_reaped_and_what_others_wait_for_is_not(run: Run) ->
                 output,
             ):
                 waited = [subprocess.Popen(["sh", "-c", f"exit {code}"]) for code in range(20)]  # noqa: ASYNC220
-                child._write(b"a\n")
-                child._write(b"b\n")
+                child.write(b"a\n")
+                child.write(b"b\n")
                 await line_with(output, "done")
                 await nothing_adopted()
                 assert [process.wait() for process in waited] == list(range(20))
-                child._write(b"c\n")
+                child.write(b"c\n")
                 assert await child.exited == Exit(0, None)
 
     run(story())

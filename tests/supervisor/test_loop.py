@@ -192,8 +192,9 @@ async def test_connections_are_closed_before_a_server_is_told_to_end(tmp_path: P
         exited = child.exited
 
         class Closing(NoConnections):
-            def close_endpoint(self, endpoint: Endpoint) -> None:
+            def close_endpoint(self, endpoint: Endpoint, why: str) -> None:
                 closed.append((endpoint, exited.done()))
+                assert why == "it is being stopped"
 
         supervisor.connect(Closing())
         supervisor.finish(number)

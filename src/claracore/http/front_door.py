@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass, replace
 
-from claracore.core.cluster.beside import TakenPart
 from claracore.core.ports.listen import Listen
 from claracore.host.cluster.part_file import PartFile
 from claracore.host.sockets.front import open_listeners, opened
@@ -22,8 +21,6 @@ class Front:
     listen: Listen
     listeners: list[socket.socket]
     prepared: Prepared
-    part: TakenPart
-    """What the head has given to this machine."""
     watch: ConfigWatch | None
     """What has seen the configuration files before they were read; None when nobody wants to know."""
 
@@ -41,4 +38,4 @@ def open_front(options: Options) -> Front:
     listen = opened(options.listen, listeners)
     if listen != options.listen:
         prepared = prepare_texts(texts, part, replace(around, listen=listen))
-    return Front(listen, listeners, prepared, part, watch)
+    return Front(listen, listeners, prepared, watch)

@@ -48,7 +48,7 @@ class HeadFiles:
     def look(self) -> None:
         """Have the files of what is in force fetched, if that is something else than before."""
         in_force = self._configuration.now.part.models
-        models = tuple(model for model in self._configuration.part.part.models if model.name in in_force)
+        models = tuple(model for model in self._configuration.now.taken.part.models if model.name in in_force)
         if models != self._taken:
             self._taken = models
             task = asyncio.get_running_loop().create_task(
@@ -73,7 +73,7 @@ class HeadFiles:
         return self._fetching.lacking(model_id)
 
     def _model_of_part(self, name: str) -> SharedModel | None:
-        part = self._configuration.part.part
+        part = self._configuration.now.taken.part
         if part is not self._part:
             self._part, self._by_name = part, {model.name: model for model in part.models}
         return self._by_name.get(name)

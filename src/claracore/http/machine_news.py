@@ -60,6 +60,7 @@ class MachineNews:
         keys: NamedKeys,
     ) -> None:
         self._machines = runtime.machines
+        self._held_ranks = runtime.held_ranks
         self._configuration = runtime.configuration
         self._gateway = gateway
         self._announcer = announcer
@@ -100,6 +101,7 @@ class MachineNews:
     async def close(self) -> None:
         """Follow nobody any more."""
         await self.parts.close()
+        await self._held_ranks.close()
         await self.own_head.close()
         await self._ray.close()
         await self._machines.cluster.close()

@@ -92,7 +92,7 @@ class PartDoor:
 
     async def look_at_paths(self) -> None:
         """Use the files where they are by now. Raises as `take`."""
-        taken = self._configuration.part
+        taken = self._configuration.now.taken
         if taken.part.models and await asyncio.to_thread(self.paths_of, taken.part) != taken.paths:
             await self._use(taken.part)
 

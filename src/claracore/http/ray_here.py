@@ -30,6 +30,7 @@ class RayHere:
         self._installation = installation
         environ, witnessed = runtime.configuration.environ, runtime.machines.cluster.witnessed
         self.control = RayControl(installation.state_dir, environ, witnessed)
+        runtime.machines.cluster.reservations = self.control.link
 
     @property
     def _cluster(self) -> ClusterConfig | None:

@@ -15,6 +15,8 @@ from claracore.core.config.program import ClusterConfig
 
 LABEL: Final = "claracore"
 """The label of Ray's nodes that has our name of the machine."""
+RANK: Final = "claracore_rank"
+"""Ray's resource of which each machine has one: who has reserved it runs a rank of a model there."""
 SOCKET: Final = "CLARACORE_LINK"
 """In the environment of all that comes of Ray on a node: where its ClaraCore answers the Link."""
 NAMESPACE: Final = "claracore"
@@ -77,6 +79,7 @@ def _words(place: RayPlace, name: str) -> list[str]:
         *("--runtime-env-agent-port", str(first + 2), "--dashboard-agent-grpc-port", str(first + 3)),
         *("--min-worker-port", str(workers), "--max-worker-port", str(workers + WORKER_PORTS - 1)),
         *("--num-cpus", "0", "--num-gpus", "0", "--object-store-memory", str(OBJECTS_BYTES)),
+        *("--resources", f'{{"{RANK}": 1}}'),
         *(("--labels", f"{LABEL}={name}") if name else ()),
     ]
 

@@ -55,7 +55,8 @@ def shared_out(written: MappingNode, config: Config) -> tuple[SharedOut, ...]:
     found = []
     # By their order: the name of a model may have a variable in it. Two that become one name share nothing.
     for model, node in zip(config.models.values(), nodes, strict=True) if len(nodes) == len(config.models) else ():
-        data = plain_model(model.id, node, reader, scope) if model.placement.nodes else None
+        is_shared = model.placement.nodes and model.nodes == 1  # what several machines run together, each cannot run
+        data = plain_model(model.id, node, reader, scope) if is_shared else None
         if data is not None:
             entry = {key: _finite(value) for key, value in data.items() if key not in OF_THE_HEAD}
             shared = SharedModel(model.id, entry, fetch=Fetch(model.placement.fetch))

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import GroupConfig
 
-NEEDS_RESTART = ("cmd", "container", "env", "proxy", "transport", "check_endpoint", "owner")
+NEEDS_RESTART = (
+    *("cmd", "container", "env", "proxy", "transport", "check_endpoint", "owner"),
+    *("nodes", "rank_cmd"),
+)
 FIXED_AT_START = ("log_to_stdout", "store")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from claracore.core.config.check_container import check_container
+from claracore.core.config.check_ranks import check_ranks
 from claracore.core.config.check_routing import check_address
 from claracore.core.config.command import split, uses_port
 from claracore.core.config.detaching import MENTIONED, Detaching, detaching
@@ -20,6 +21,7 @@ def check_model(model: ModelConfig, error: Say, warn: Say) -> None:
     """Report commands that cannot be split, ports and sockets that lead nowhere, odd addresses and environments."""
     path: NodePath = ("models", model.id)
     check_container(model, path, error, warn)
+    check_ranks(model, path, error, warn)
     for key, text in (("cmd", model.cmd), ("cmdStop", model.cmd_stop)):
         if text and model.container is None:
             _check_command(text, (*path, key), error, warn)

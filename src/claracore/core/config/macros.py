@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import cast
 
 from claracore.core.config.command import open_quotation
+from claracore.core.config.ranks import RANK_MACROS
 from claracore.core.config.report import Hints, NodePath, Report
 from claracore.core.config.scalars import Scalar, as_text, value_of
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, SequenceNode, Unreadable
@@ -26,7 +27,13 @@ FOR_A_SHELL = re.compile(r'["\\]')
 NAME = re.compile(r"[A-Za-z0-9_-]{1,63}")
 RESERVED = {"PID": "the process id", "PORT": "the port", "MODEL_ID": "the model's id"}
 LATE = frozenset({"PORT", "SOCKET"})
-LATE_IN_STOP = LATE | {"PID"}
+LATE_IN = {
+    "cmdStop": LATE | {"PID"},
+    "cmd": LATE | RANK_MACROS,
+    "rankCmd": frozenset({"PORT"}) | RANK_MACROS,
+    "env": LATE | RANK_MACROS,
+}
+"""What is bound when a model starts, by the option in which it stands; in all others `LATE`."""
 LONGEST_EXPANSION = 16 * 1024 * 1024
 
 
@@ -235,6 +242,11 @@ class Expander:
                 "macros multiply the text to more than can be read", node.place, "use fewer macros of macros"
             )
         return text
+
+
+def late_in(key: str) -> frozenset[str]:
+    """Return the macros that an option of a model may leave open until the model starts."""
+    return LATE_IN.get(key, LATE)
 
 
 def _problem_with(name: str, value: Node) -> tuple[str, str]:

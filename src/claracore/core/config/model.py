@@ -43,6 +43,7 @@ from claracore.core.config.routing import (
     Routing,
     Selector,
 )
+from claracore.core.config.serving import Capabilities, Compat, Queue
 from claracore.core.config.sleep import SleepConfig
 from claracore.core.config.timeouts import Timeouts
 
@@ -74,40 +75,6 @@ class Filters(Section):
     )
 
 
-class Capabilities(Section):
-    """What the model can do, as told by /v1/models."""
-
-    inputs: tuple[Literal["text", "audio", "image"], ...] = option((), "What goes in: text, audio, image.", key="in")
-    outputs: tuple[Literal["text", "audio", "image"], ...] = option(
-        (), "What comes out: text, audio, image.", key="out"
-    )
-    tools: bool = option(False, "The model calls tools.")
-    reranker: bool = option(False, "The model ranks documents.")
-    context: int = option(0, "Context length in tokens; 0 means unknown.", ge=0)
-
-
-class Compat(Section):
-    """Behaviour for clients with special habits."""
-
-    ignore_websockets: bool = option(
-        False,
-        "WebSockets do not start the model (they are answered with 409 until it runs), and neither count for its limit "
-        "nor keep it loaded.",
-        key="ignoreWebsockets",
-    )
-
-
-class Queue(Section):
-    """How many requests may wait for the model, and how long."""
-
-    limit: int = option(256, "Requests that may wait; one more is answered with 503.", ge=0)
-    timeout_seconds: Seconds = option(
-        600.0,
-        "How long a request may wait for its turn before it is answered with 504; the model's loading does not count.",
-        key="timeout",
-    )
-
-
 class ModelConfig(Section):
     """One model: the command that serves it and how requests reach it."""
 
@@ -116,6 +83,19 @@ class ModelConfig(Section):
         "", "Command line, split as a shell would but run without one. Lines that start with # are dropped."
     )
     cmd_stop: str = option("", "Command to run instead of SIGTERM; may use ${PID}.", key="cmdStop")
+    nodes: int = option(
+        1,
+        "Experimental: machines that run the model together, this one included. `cmd` is rank 0, here; `rankCmd` runs "
+        "on the others, which must have joined this one or be peers with `models: auto` (docs/machines.md).",
+        ge=1,
+        le=64,
+    )
+    rank_cmd: str = option(
+        "",
+        "Command of the ranks 1, 2, ... on the other machines of `nodes`. In it, in cmd and in env: ${NODES}, ${RANK}, "
+        "${MASTER_ADDR}, ${MASTER_PORT}, ${NODE_ADDR}; in cmd ${RANKS}: `address:port` of the others, with commas.",
+        key="rankCmd",
+    )
     container: ContainerConfig | None = option(
         None, "Container in which the server runs, in place of `cmd`: stopped and removed with it, whatever happens."
     )

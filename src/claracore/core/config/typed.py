@@ -19,10 +19,11 @@ from pydantic import ValidationError
 from claracore.core.config.command import without_comments
 from claracore.core.config.container_command import with_container
 from claracore.core.config.fields import Section, mark
-from claracore.core.config.macros import LATE_IN_STOP, Expander, Scope
-from claracore.core.config.model import Compat, Config, ModelConfig
+from claracore.core.config.macros import Expander, Scope, late_in
+from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.refusals import tell
 from claracore.core.config.report import NodePath, Report, nearest, node_at
+from claracore.core.config.serving import Compat
 from claracore.core.config.tree import MappingNode, Node, ScalarNode, holds_only_anchors
 
 LEAST_HEALTH_CHECK_SECONDS = 15.0
@@ -98,10 +99,11 @@ class Reader:
         if key == "macros":
             return None
         if shape.section is None:
-            if key in {"cmd", "cmdStop"} and isinstance(node, ScalarNode):
+            late = late_in(key) if scope.model_id is not None else scope.late
+            scope = replace(scope, late=late)
+            if key in {"cmd", "cmdStop", "rankCmd"} and isinstance(node, ScalarNode):
                 node = replace(node, text=without_comments(node.text))
-                late = LATE_IN_STOP if key == "cmdStop" and scope.model_id is not None else scope.late
-                scope = replace(scope, late=late, in_command=True)
+                scope = replace(scope, in_command=True)
             return self.expander.value(node, scope, path)
         if not shape.many or not isinstance(node, MappingNode):
             return self.section(node, shape.section, scope, path)

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from claracore.core.config.command import uses_port
 from claracore.core.config.model import Config
+from claracore.core.config.ranks import master_port_name, uses_master_port
 from claracore.core.ports.ranges import LAST_PORT, UNGROUPED, Range
 from claracore.types import Finding, Place
 
@@ -38,13 +39,16 @@ def declared_ranges(config: Config, places: Mapping[str, Place]) -> tuple[tuple[
 
 
 def _members(config: Config) -> dict[str, tuple[str, ...]]:
-    """Return for each range the models that need a port from it, sorted."""
+    """Return for each range who needs a port from it, sorted: models, and after one where its ranks meet."""
     members: dict[str, list[str]] = {}
     for model_id, model in sorted(config.models.items()):
-        if uses_port(model):
+        needed = [model_id] if uses_port(model) else []
+        if uses_master_port(model):
+            needed.append(master_port_name(model_id))
+        if needed:
             group = config.groups.get(config.group_of(model_id))
             own = group is not None and group.start_port is not None
-            members.setdefault(config.group_of(model_id) if own else UNGROUPED, []).append(model_id)
+            members.setdefault(config.group_of(model_id) if own else UNGROUPED, []).extend(needed)
     return {name: tuple(models) for name, models in members.items()}
 
 

@@ -35,7 +35,7 @@ def own_address(listen: Listen, towards: str = "") -> str:
 
     `towards` is a host that is to reach it. Raises BadRequest where there is none, or where it is a public one.
     """
-    address = listen.host if listen.host not in EVERYWHERE else _routed(towards) or _private()
+    address = listen.host if listen.host not in EVERYWHERE else routed_address(towards) or _private()
     if not address:
         raise BadRequest("this machine has no address in a private network: say it with --address")
     own = address_of(address)
@@ -47,7 +47,16 @@ def own_address(listen: Listen, towards: str = "") -> str:
     return own
 
 
-def _routed(towards: str) -> str:
+def some_address(host: str) -> str:
+    """Return an IP address of a host, of IPv4 where there is one; the name itself where nobody knows it."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, ValueError):
+        return host
+    return str(min(found, key=lambda each: each[0] != socket.AF_INET)[4][0])
+
+
+def routed_address(towards: str = "") -> str:
     """Return the address from which packets would go to a host, or out; empty when there is no way."""
     family = socket.AF_INET6 if ":" in towards else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
+from claracore.core.cluster.place import PlacementWish
 from claracore.core.cluster.watch import Witness, followed, unheard
 from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig, WakeConfig
 from claracore.host.cluster.identity import IDENTITY
-from claracore.host.cluster.members import Membership
+from claracore.host.cluster.members import Membership, Reservations
 from claracore.host.cluster.wake import send_magic_packet
 from claracore.types import ModelState
 
@@ -51,6 +52,12 @@ class Cluster:
         """What Ray knows of the nodes that it has, by their names."""
         self.lacking: Callable[[str], NodeModel | None] = _nothing
         """How a model of our own head's is here whose files are missing; None for all others."""
+        self.wish = PlacementWish()
+        """Which machines are preferred."""
+        self.drained: frozenset[str] = frozenset()
+        """Those that get no new requests."""
+        self.reservations: Reservations | None = None
+        """Who reserves nodes for models that several of them run."""
         self._new_membership = new_membership
         self._membership: Membership | None = None
         self.peers: Mapping[str, PeerConfig] = {}

@@ -70,18 +70,24 @@ class Machines:
         self.begun_at = asyncio.get_running_loop().time()
         self.shared: Mapping[str, tuple[str, ...]] = {}
         """The names that several machines have, each with the ids of its models."""
-        self.drained: frozenset[str] = frozenset()
-        """The machines that get no new requests."""
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
-        self._wish = PlacementWish()
         self._turn = 0
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration."""
         self.shared = shared_names(config) if self.cluster.peers else {}
         wish = config.placement
-        self._wish = PlacementWish(wish.prefer, frozenset(wish.avoid), wish.spread)
+        self.cluster.wish = PlacementWish(wish.prefer, frozenset(wish.avoid), wish.spread)
+
+    @property
+    def drained(self) -> frozenset[str]:
+        """The machines that get no new requests."""
+        return self.cluster.drained
+
+    @drained.setter
+    def drained(self, names: frozenset[str]) -> None:
+        self.cluster.drained = names
 
     def node_of(self, model_id: str) -> str:
         """Return the name of the machine that is followed and has a model; empty for any other."""
@@ -176,7 +182,7 @@ class Machines:
     def places(self, model_ids: tuple[str, ...]) -> tuple[ModelPlace, ...]:
         """Return where a request for one of these models may go, the best place first."""
         self._turn += 1
-        return places([self.offer(model_id) for model_id in model_ids], self._wish, self._turn)
+        return places([self.offer(model_id) for model_id in model_ids], self.cluster.wish, self._turn)
 
     def places_of(self, name: str) -> tuple[ModelPlace, ...]:
         """Return the places of a name that several machines have; none for any other."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from claracore.core.cluster.model import NodeEvent
@@ -21,6 +21,19 @@ class Membership(Protocol):
 
     def look_soon(self, node: str) -> None:
         """Look at a node as soon as possible: something has just gone wrong, or right, with it."""
+
+
+class Reservations(Protocol):
+    """Whoever can reserve machines for one start, over several heads."""
+
+    def knows(self, node: str) -> bool:
+        """Whether it has a machine, so that it can be reserved."""
+
+    async def reserve(self, start: str, nodes: Sequence[str], count: int) -> tuple[str, ...] | None:
+        """Reserve so many of these machines, all or none; return which, None when they are not to be had now."""
+
+    def give_back(self, start: str) -> None:
+        """Let others have them."""
 
 
 def polled_peers(witnesses: Mapping[str, Witness]) -> Membership:

@@ -45,7 +45,7 @@ class RayControl:
     def __init__(self, state_dir: Path | None, environ: Mapping[str, str], on_witnesses: OnWitnesses) -> None:
         self._folder = state_dir / "ray" if state_dir is not None else None
         self._environ = environ
-        self._link = RayLink(on_witnesses)
+        self.link = RayLink(on_witnesses)
         self._process: KeptProcess | None = None
         self._door: LinkDoor | None = None
         self._access = RayAccess()
@@ -71,7 +71,7 @@ class RayControl:
         gcs = f"{bracketed(address)}:{cluster.gcs_port}"
         token = await asyncio.to_thread(Path(place.token).read_text, encoding="ascii")
         self._access = RayAccess(gcs, token)
-        self._link.begin(gcs, env, folder / "helper.mark")
+        self.link.begin(gcs, env, folder / "helper.mark")
 
     async def be_node(self, head: HeadOfNode, cluster: ClusterConfig, token: str = "") -> None:
         """Run a node's Ray; `token` is the cluster's, where it is not known yet. Raises OSError."""
@@ -101,7 +101,7 @@ class RayControl:
                 await asyncio.to_thread((self._folder / "token").unlink, missing_ok=True)
 
     async def _end(self) -> None:
-        await self._link.close()
+        await self.link.close()
         if self._process is not None:
             await self._process.close()
             self._process = None

@@ -5,25 +5,40 @@
 One line of JSON every other second: {"nodes": {name: "there", "gone" or "unsure"}}. `there`: Ray has it, and its Link
 hears its ClaraCore. `gone`: Ray has lost it, and has no other node of that name. It ends when Ray's list of nodes is
 away for too long; who has started it starts it again.
+
+On stdin it is asked to reserve machines for a model that several run, all or none, and to let go of them:
+{"reserve": start, "nodes": [name, ...], "count": n}, {"release": start}. To the first it answers {"start": start,
+"reserved": [name, ...] or null}. A reservation ends with this process.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import ray
+from ray.util.placement_group import (
+    PlacementGroup,
+    placement_group,
+    placement_group_table,
+    remove_placement_group,
+)
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from claracore.core.cluster.ray_words import LABEL, NAMESPACE
+from claracore.core.cluster.ray_words import LABEL, NAMESPACE, RANK
 from claracore.host.cluster.link_actor import Link
 
 EVERY_SECONDS: Final = 2.0
 """Each look takes a node a millisecond of its processor or two; whether it answers is asked every second anyway."""
 LOOK_SECONDS: Final = 2.0
+BEST_SECONDS: Final = 1.0
+RESERVE_SECONDS: Final = 2.0
+_TURN: Final = threading.Lock()
+"""Lines are printed by two threads."""
 
 
 class Links:
@@ -62,6 +77,58 @@ class Links:
         return self._by_node[node_id]
 
 
+class Reserved:
+    """The placement groups by which machines are reserved, one for each start of a model."""
+
+    def __init__(self) -> None:
+        self._by_start: dict[str, PlacementGroup] = {}
+
+    def reserve(self, start: str, nodes: list[str], count: int) -> list[str] | None:
+        """Reserve so many machines, each once: the first ones if that is possible, else any; None for none."""
+        found = self._made(start, nodes[:count], count, BEST_SECONDS)
+        return found or (self._made(start, nodes, count, RESERVE_SECONDS) if len(nodes) > count else None)
+
+    def release(self, start: str) -> None:
+        """Let go of the machines of a start."""
+        if (group := self._by_start.pop(start, None)) is not None:
+            remove_placement_group(group)
+
+    def _made(self, start: str, nodes: list[str], count: int, seconds: float) -> list[str] | None:
+        self.release(start)
+        group = placement_group(
+            [{RANK: 1.0}] * count,
+            strategy="STRICT_SPREAD",
+            bundle_label_selector=[{LABEL: f"in({','.join(nodes)})"}] * count,
+        )
+        self._by_start[start] = group
+        if not group.wait(seconds):
+            self.release(start)
+            return None
+        names = {row["NodeID"]: row["Labels"].get(LABEL, "") for row in ray.nodes()}
+        return [names[node_id] for node_id in placement_group_table(group)["bundles_to_node_id"].values()]
+
+
+def serve(reserved: Reserved) -> None:
+    """Do what stdin says, until it ends."""
+    for line in sys.stdin:
+        try:
+            wish = json.loads(line)
+            if "release" in wish:
+                reserved.release(wish["release"])
+            else:
+                found = reserved.reserve(wish["reserve"], list(wish["nodes"]), int(wish["count"]))
+                say({"start": wish["reserve"], "reserved": found})
+        except (ray.exceptions.RayError, ValueError, KeyError) as error:  # without an answer nobody waits for long
+            sys.stderr.write(f"machines could not be reserved: {error}\n")
+
+
+def say(what: Mapping[str, object]) -> None:
+    """Print a line."""
+    with _TURN:
+        sys.stdout.write(json.dumps(what) + "\n")
+        sys.stdout.flush()
+
+
 def witnessed(rows: Iterable[Mapping[str, Any]], looks: Mapping[str, bool | None]) -> dict[str, str]:
     """Return what is known of each name: a machine that joins Ray again is another node of the same name there."""
     found: dict[str, str] = {}
@@ -75,13 +142,13 @@ def main(address: str) -> None:
     """Say how the nodes are, until Ray is away for too long."""
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False, logging_level="ERROR")
     links = Links()
+    threading.Thread(target=serve, args=(Reserved(),), daemon=True).start()
     while True:
         begun = time.monotonic()
         rows = ray.nodes()
         alive = frozenset(row["NodeID"] for row in rows if row["Alive"] and LABEL in row["Labels"])
         links.keep(alive)
-        sys.stdout.write(json.dumps({"nodes": witnessed(rows, links.looks(alive))}) + "\n")
-        sys.stdout.flush()
+        say({"nodes": witnessed(rows, links.looks(alive))})
         time.sleep(max(0.0, EVERY_SECONDS - (time.monotonic() - begun)))
 
 

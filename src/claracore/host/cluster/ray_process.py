@@ -64,6 +64,10 @@ class KeptProcess:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
+    def write(self, line: str) -> bool:
+        """Put a short line into its stdin; False while it does not run."""
+        return self.child is not None and self.child.write(f"{line}\n".encode())
+
     async def _keep(self) -> None:
         await asyncio.to_thread(end_leftovers, self._mark)
         loop, tries = asyncio.get_running_loop(), 0

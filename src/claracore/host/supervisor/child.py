@@ -209,7 +209,7 @@ class Child:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 asked = bool(stop_argv) and await self._ask_to_stop(stop_argv, env or {})
-                written = self._write(exit_line)
+                written = self.write(exit_line)
                 if not asked and not (written and reads_stdin):
                     self.send(signal.SIGTERM)
                 await _first_of(self.exited, self._hurried)
@@ -262,8 +262,11 @@ class Child:
         self.send(FORCE)
         return [member for member in (self._members() if members is None else members) if not send(member, FORCE)]
 
-    def _write(self, line: bytes) -> bool:
-        """Put a line into the child's stdin, which has room for it: nothing else is ever written there."""
+    def write(self, line: bytes) -> bool:
+        """Put a short line into the child's stdin; False where it reads nothing any more.
+
+        There is room for it: a model's server is told one thing at most, and who is told more reads all the time.
+        """
         if not line or self._process.stdin is None or self.exited.done():
             return False
         try:

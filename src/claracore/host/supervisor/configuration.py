@@ -118,12 +118,8 @@ class Configuration:
         state_dir: Path | None,
         tell: Callable[[tuple[Finding, ...]], None],
         ollama: bool = False,
-        part: TakenPart | None = None,
     ) -> None:
-        """`tell` gets the findings of a configuration that is taken over, without those of the former one.
-
-        `part` is what a head has given to this machine.
-        """
+        """`tell` gets the findings of a configuration that is taken over, without those of the former one."""
         self.sources = sources
         self.now = prepared
         self.rejected: tuple[Finding, ...] = ()
@@ -145,10 +141,9 @@ class Configuration:
         self._state_dir = state_dir
         self._found: FoundModels = {}
         self._joined: tuple[JoinedNode, ...] = ()
-        self.part = part or TakenPart()
-        """What a head has given to this machine, whether it can be used or not."""
         self.part_refused = ("", "")
         """The revision of the part that was refused since the files were read last, and why."""
+        self._ranks: tuple[tuple[str, str], ...] = ()
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
 
@@ -164,11 +159,11 @@ class Configuration:
     @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
-        return self._compared(prepare_texts(sources, self.part, self._circumstances()))
+        return self._compared(prepare_texts((*sources, *self._ranks), self.now.taken, self._circumstances()))
 
     @no_collection()
     def _check_part(self, sources: Sequence[tuple[str, str]], part: TakenPart) -> tuple[Prepared, Changes]:
-        return self._compared(prepare_with_part(sources, part, self._circumstances()))
+        return self._compared(prepare_with_part((*sources, *self._ranks), part, self._circumstances()))
 
     def _circumstances(self) -> ReadingContext:
         history = load_history(self._state_dir, self.sources.key)
@@ -235,7 +230,7 @@ class Configuration:
                 self.part_refused = (part.part.revision, words(error))
                 raise
             await asyncio.to_thread(keep)
-            self.part, self.part_refused = part, (NO_PART, "")
+            self.part_refused = (NO_PART, "")
             await self._learn_and_take_over(prepared, changes)
             return changes
 
@@ -270,6 +265,21 @@ class Configuration:
             changes = compare(self.now.config, prepared.config)
             self._take_over(prepared, changes)
             return changes
+
+    async def ranks_held(self, ranks: tuple[tuple[str, str], ...]) -> None:
+        """Have these texts, of ranks that run here for other machines, and no others beside what the files say.
+
+        Raises ConfigError or FileUnusable; then nothing has changed.
+        """
+        async with self._changing:
+            former, self._ranks = self._ranks, ranks
+            try:
+                prepared, changes = await asyncio.to_thread(lambda: self.check(self.sources.texts()))
+                await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
+                self._take_over(prepared, changes)
+            except BaseException:
+                self._ranks = former
+                raise
 
     def _reloaded(self) -> None:
         for listener in self._listeners:

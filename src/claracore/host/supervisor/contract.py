@@ -50,8 +50,8 @@ class ModelListener(Protocol):
 class Connections(Protocol):
     """Who has connections to model servers: the gateway. Quick; raises nothing."""
 
-    def close_endpoint(self, endpoint: Endpoint) -> None:
-        """Close every connection to an endpoint, at once: its server is about to be stopped."""
+    def close_endpoint(self, endpoint: Endpoint, why: str) -> None:
+        """Close every connection to an endpoint, at once; `why` is what who waits for an answer hears."""
 
     def stop_opening(self, endpoint: Endpoint) -> None:
         """Give up the connections to an endpoint that are being opened: who is there need not accept them."""
@@ -60,7 +60,7 @@ class Connections(Protocol):
 class NoConnections:
     """Before there is a gateway: nobody has any."""
 
-    def close_endpoint(self, endpoint: Endpoint) -> None:
+    def close_endpoint(self, endpoint: Endpoint, why: str) -> None:
         """Do nothing."""
 
     def stop_opening(self, endpoint: Endpoint) -> None:

@@ -56,7 +56,7 @@ from claracore.host.supervisor.foresight import Foresight
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
 from claracore.host.supervisor.refusals import circumstances, refusal
-from claracore.host.supervisor.runner import Runner
+from claracore.host.supervisor.runner import ExplainedRun, Runner
 from claracore.host.supervisor.runs import Runs
 from claracore.host.supervisor.succession import Succession
 from claracore.host.supervisor.waiting import LoadWaiter, WaitingRequest
@@ -86,7 +86,7 @@ class Supervisor(Succession):
             post=self._post,
             on_report=lambda model: self._listeners.reported(model),  # noqa: PLW0108 - `follow` comes later
             ran_out=self.looks.ran_out,
-            close=lambda endpoint: self._connections.close_endpoint(endpoint),  # noqa: PLW0108 - `connect` comes later
+            close=lambda endpoint, why: self._connections.close_endpoint(endpoint, why),  # noqa: PLW0108 - `connect` comes later
             stop_opening=lambda endpoint: self._connections.stop_opening(endpoint),  # noqa: PLW0108 - as above
         )
         self._foresight = Foresight(self._runs, self._post)
@@ -152,6 +152,11 @@ class Supervisor(Succession):
         """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
         run = self._runs.at(model_id, endpoint)
         return run is not None and await run.confirm()
+
+    async def why_lost(self, model_id: str, endpoint: Endpoint) -> str:
+        """Return why a server that several machines run has broken off an answer; empty when no more is known."""
+        run = self._runs.at(model_id, endpoint)
+        return await run.why_lost() if isinstance(run, ExplainedRun) else ""
 
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request wait again that was to go to the endpoint and could not: no byte of it has left.

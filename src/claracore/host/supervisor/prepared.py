@@ -58,7 +58,10 @@ class Prepared:
     """What there is to say of the files, whichever machines have joined."""
     shared: tuple[SharedOut, ...] = ()
     """The models that machines which have joined are to have, too."""
+    taken: TakenPart = field(default_factory=TakenPart)
+    """What a head has given to this machine."""
     part: PartInForce = field(default_factory=PartInForce)
+    """What of it is in force."""
 
     def with_machines(self, joined: Sequence[JoinedNode], found: FoundModels) -> Prepared:
         """Return it with the machines that have joined, and with what those that are followed have."""
@@ -107,7 +110,7 @@ def prepare_texts(texts: Sequence[tuple[str, str]], taken: TakenPart, around: Re
     try:
         return _with_part(own, texts, taken, around)
     except ConfigError as error:
-        return replace(own, part=PartInForce(set_aside=taken.part.revision, why=words(error)))
+        return replace(own, taken=taken, part=PartInForce(set_aside=taken.part.revision, why=words(error)))
 
 
 def prepare_with_part(texts: Sequence[tuple[str, str]], taken: TakenPart, around: ReadingContext) -> Prepared:
@@ -126,7 +129,7 @@ def _with_part(own: Prepared, texts: Sequence[tuple[str, str]], taken: TakenPart
     )
     prepared = prepare(both, around.listen, around.history, ollama=around.ollama)
     in_force = PartInForce(part.revision, model_revisions(own.own, part), kept_names(own.own, part))
-    return replace(prepared, shared=own.shared, part=in_force)
+    return replace(prepared, shared=own.shared, taken=taken, part=in_force)
 
 
 def words(error: ConfigError) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from claracore.core.config.model import ModelConfig
 from claracore.core.scheduler.events import RanOut
@@ -52,8 +52,11 @@ class RunListener(Protocol):
     def died(self, model: str) -> None:
         """Note that the process has ended by itself after `ready`; what it has left behind may not be gone yet."""
 
-    def closing(self, endpoint: Endpoint) -> None:
-        """Close all connections to the server: it is told to end as soon as this returns."""
+    def closing(self, endpoint: Endpoint, why: str = "") -> None:
+        """Close all connections to the server: it is told to end as soon as this returns.
+
+        `why` is for who has an answer from it under way; empty where the end is ordered.
+        """
 
 
 class ServerRun(Protocol):
@@ -93,6 +96,14 @@ class ServerRun(Protocol):
 
     async def confirm(self) -> bool:
         """Look anew at who answers: True when it is the verified server, or ours again and ready."""
+
+
+@runtime_checkable
+class ExplainedRun(Protocol):
+    """A run of which more may be known than that its server has broken off an answer."""
+
+    async def why_lost(self) -> str:
+        """Return why, as soon as that is known; empty when nothing is, after a moment."""
 
 
 class Runner(Protocol):

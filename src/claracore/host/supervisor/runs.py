@@ -48,14 +48,14 @@ class Runs:
         *,
         post: Callable[[Event], None],
         on_report: Callable[[str], None],
-        close: Callable[[Endpoint], None],
+        close: Callable[[Endpoint, str], None],
         stop_opening: Callable[[Endpoint], None],
         ran_out: Callable[[ModelConfig, RanOutOfMemory], Awaitable[tuple[RanOut, RanOutOfMemory]]],
     ) -> None:
         """`post` takes what has happened, `on_report` the model that has said something new about itself.
 
-        `close` closes every connection to an endpoint at once; `stop_opening` gives up those that are being opened,
-        because who is there need not accept them. `ran_out` finds out what follows from a want of memory.
+        `close` closes every connection to an endpoint at once, and says why; `stop_opening` gives up those that are
+        being opened, because who is there need not accept them. `ran_out` finds out what follows from a want of memory.
         """
         self._runner = runner
         self._post = post
@@ -196,9 +196,9 @@ class Runs:
         """Hand in that the model's server has died."""
         self._post(Died(model))
 
-    def closing(self, endpoint: Endpoint) -> None:
+    def closing(self, endpoint: Endpoint, why: str = "") -> None:
         """Have every connection to the endpoint closed, at once."""
-        self._close(endpoint)
+        self._close(endpoint, why or "it is being stopped")
 
     async def _run(self, model: ModelConfig, run: ServerRun) -> Outcome:
         """Return how a run has gone, with who has the memory that it could not get."""

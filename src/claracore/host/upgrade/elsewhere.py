@@ -103,6 +103,11 @@ class SupervisorElsewhere:
         del model_id, endpoint
         return False
 
+    async def why_lost(self, model_id: str, endpoint: Endpoint) -> str:
+        """Return nothing: the other process knows it."""
+        del model_id, endpoint
+        return ""
+
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request that was served wait again."""
         where = [endpoint.host, endpoint.port, endpoint.unix_path]

@@ -200,7 +200,8 @@ def _head(own: OwnHead) -> HeadView | None:
 
 def _own_models(runtime: Runtime, revisions: Mapping[str, str] = NO_REVISIONS) -> list[NodeModelView]:
     config = runtime.config
-    own = [model_id for model_id in config.models if config.peer_of(model_id) is None]
+    ranks = runtime.held_ranks.names  # nobody is to ask them anything
+    own = [model_id for model_id in config.models if config.peer_of(model_id) is None and model_id not in ranks]
     with_fit = len(own) <= MOST_FITS
     return [_own_model(runtime, model_id, revisions.get(model_id, ""), with_fit=with_fit) for model_id in own]
 

@@ -19,6 +19,7 @@ from claracore.host.activity.captures import Captures
 from claracore.host.activity.counts import Counts
 from claracore.host.activity.database import Activity
 from claracore.host.activity.swap_history import SwapHistory
+from claracore.host.cluster.held_ranks import HeldRanks
 from claracore.host.cluster.machines import Machines
 from claracore.host.conversations.keeper import ConversationKeeper
 from claracore.host.footprints.measurer import Measurer
@@ -49,6 +50,7 @@ class Runtime:
     commands: Commands
     conversations: ConversationKeeper
     machines: Machines
+    held_ranks: HeldRanks
     in_flight: dict[int, InFlight] = field(default_factory=dict)
     """The requests that are with the supervisor or a model, by id; the gateway puts them in and takes them out."""
     profile: ActiveProfile = field(default_factory=ActiveProfile)

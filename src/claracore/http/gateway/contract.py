@@ -185,6 +185,9 @@ class ModelSupervisor(Protocol):
     async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
         """Look anew at who answers at the endpoint; False when it is not, or no longer, the model's ready server."""
 
+    async def why_lost(self, model_id: str, endpoint: Endpoint) -> str:
+        """Return why a server that several machines run has broken off an answer; empty when no more is known."""
+
     def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
         """Let a request that was served wait again, instead of `finish()`; False when it has nothing to wait for."""
 

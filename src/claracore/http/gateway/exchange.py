@@ -7,6 +7,7 @@ counted: the supervisor does not know of it and may stop the model.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from claracore.errors import BadRequest, ClaraCoreError, Conflict, UpstreamFailed
@@ -16,6 +17,7 @@ from claracore.http.access.limits import begin
 from claracore.http.gateway.answer import AnswerWriter
 from claracore.http.gateway.asked import asked_in_query
 from claracore.http.gateway.elsewhere import MOVED_ON_STATUS, MovableRequest
+from claracore.http.gateway.explained import broken_off
 from claracore.http.gateway.heads import switching_bytes
 from claracore.http.gateway.inflight import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING
 from claracore.http.gateway.loading import LoadingStream
@@ -247,7 +249,12 @@ class Exchange(MovableRequest):
             self.over()
             self.channel.completed()
         elif self.phase is ANSWERING and not self.answer.joined:
-            self._break_off(reason, at_boundary=upstream is not None and upstream.between_chunks)
+            at_boundary = upstream is not None and upstream.between_chunks
+            if self.target is not None and self.target.is_spread:
+                breaks_off = partial(self._break_off, at_boundary=at_boundary)
+                self.relay.tasks.run(broken_off(self, reason, breaks_off), name="explain a broken answer")
+            else:
+                self._break_off(reason, at_boundary=at_boundary)
         else:
             self.failed(f"broke off its answer: {reason}" if self.answer.started else f"did not answer: {reason}")
 

@@ -76,9 +76,9 @@ class Relay:
         limit = self.limits.body_budget_bytes
         return config.body_buffer << 20 if limit is None else limit
 
-    def close_endpoint(self, endpoint: Endpoint) -> None:
-        """Close all connections to an endpoint now: its server is about to be stopped."""
-        self.pool.close_endpoint(endpoint, "it is being stopped")
+    def close_endpoint(self, endpoint: Endpoint, why: str) -> None:
+        """Close all connections to an endpoint now; `why` is what who waits for an answer hears."""
+        self.pool.close_endpoint(endpoint, why)
 
     def stop_opening(self, endpoint: Endpoint) -> None:
         """Give up the connections to an endpoint that are being opened."""

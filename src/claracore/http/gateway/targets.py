@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.peers import shared_names
+from claracore.core.config.ranks import is_spread
 from claracore.core.config.regex import Regex
 from claracore.core.config.routing import PeerConfig, Selector
 from claracore.core.ports.address import is_this_host
@@ -73,6 +74,8 @@ class Target:
     """The machine that has it, by the name of a peer that is followed; empty for all others."""
     shared: str = ""
     """The name under which several machines have it; empty where it is one machine's."""
+    is_spread: bool = False
+    """Whether several machines run it together: when it breaks off an answer, one of them may be the reason."""
     moves: bool = False
     """Whether a request may go to another target, on another machine, when this one fails."""
     edits: bool = field(init=False)
@@ -163,6 +166,7 @@ def targets_of(config: Config) -> Targets:
             if config.resolve(name) in (model.id, None):
                 by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0), node=node)
                 by_name[name].fingerprint = peer.fingerprint
+                by_name[name].is_spread = is_spread(model)
     shared = _shared(config, by_name)
     ignored = tuple(Regex(pattern) for pattern in config.upstream.ignore_paths)
     choices = {}
