@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -157,6 +157,23 @@ def test_a_file_that_is_here_under_another_name_is_not_fetched(head: FakeHead, t
 
     at_node(tmp_path, head, talk)
     assert head.seen == []
+
+
+def test_the_same_path_on_a_network_disk_needs_nothing(head: FakeHead, tmp_path: Path) -> None:
+    nas = tmp_path / "nas/deep/qwen.gguf"
+    nas.parent.mkdir(parents=True)
+    nas.write_bytes(BODY)
+
+    async def talk(node: AtNode) -> None:
+        await node.take(qwen(replace(shared(NAME, BODY), path=str(nas))))
+        assert node.fetching.models[0].paths == {NAME: str(nas)}
+        # What is there is another file: then it is fetched.
+        nas.write_bytes(OTHER)
+        await node.take(qwen(replace(shared(NAME, BODY), path=str(nas))))
+        await node.until_ready("qwen")
+        assert node.fetching.models[0].paths == {NAME: str(tmp_path / "models" / NAME)}
+
+    at_node(tmp_path, head, talk)
 
 
 def test_without_leave_to_fetch_it_is_said_why(head: FakeHead, tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def test_files_are_announced_and_given(tmp_path: Path) -> None:
     assert (file.name, file.size, file.sha256, file.source) == (
         "org/a.gguf", 70_000, "f" * 64, "org/repo/Q4/a.gguf",
     )  # fmt: skip
+    assert file.path == f"{models}/org/a.gguf"
     assert file.header == hashlib.sha256(b"A" * 65536).hexdigest()
     assert a.entry["cmd"] == again.entry["cmd"] == "serve -m ${file:org/a.gguf}"
     assert [each.name for each in s.files] == ["s-00001-of-00002.gguf", "s-00002-of-00002.gguf"]

@@ -62,5 +62,8 @@ def held_files(files: Iterable[SharedFile], folder: Path, folders: Iterable[Path
 def _candidates(wanted: Iterable[SharedFile], folder: Path, folders: Iterable[Path]) -> Iterator[str]:
     for file in wanted:
         yield os.path.normpath(folder / file.name)
+    for file in wanted:
+        if os.path.isabs(file.path):  # noqa: PTH117 - text from another machine
+            yield os.path.normpath(file.path)
     for files in walk(folders, missing_ok=True).models:
         yield from files.paths

@@ -81,7 +81,7 @@ class _Naming:
             return known
         size, header = path.stat().st_size, header_of(path)
         source, sha256 = self._origin(path)
-        file = SharedFile(self._name(path, header), size, header, sha256, source)
+        file = SharedFile(self._name(path, header), size, header, sha256, source, str(path))
         self._known[path] = file
         self.files[file] = path
         return file

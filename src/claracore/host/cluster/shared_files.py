@@ -8,6 +8,7 @@ another one, or for a link to it, gets nothing of that out.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import hmac
 import os
@@ -19,7 +20,7 @@ from typing import Final
 
 from claracore.core.cluster.part import SharedFile
 from claracore.core.cluster.wanted import HEADER_BYTES
-from claracore.errors import Conflict, NotFound
+from claracore.errors import ClaraCoreError, Conflict, NotFound
 
 SLICE_BYTES: Final = 8 * 1024 * 1024
 
@@ -55,6 +56,7 @@ class SharedFiles:
         self._digests: dict[tuple[str, str], str] = {}
         """By real path and version."""
         self._digesting = asyncio.Lock()
+        self._reading: dict[Path, asyncio.Task[None]] = {}
 
     def lets_in(self, secret: str) -> bool:
         """Whether this is the secret of a machine that has joined."""
@@ -78,6 +80,17 @@ class SharedFiles:
             raise
         except OSError as error:
             raise NotFound(f"{name} cannot be read here: {error.strerror or error}") from error
+
+    def read_soon(self, name: str) -> None:
+        """Work out the checksum of a file that somebody fetches: he asks for it when he has it all."""
+        file, path = self._known(name)
+        if not file.sha256 and path not in self._reading:
+            self._reading[path] = task = asyncio.ensure_future(self._read_quietly(name))
+            task.add_done_callback(lambda _task: self._reading.pop(path, None))
+
+    async def _read_quietly(self, name: str) -> None:
+        with contextlib.suppress(ClaraCoreError, OSError):  # who asks for it is told
+            await self.sha256(name)
 
     async def sha256(self, name: str) -> str:
         """Return the checksum of a file; one at a time is read for it, once. Raises NotFound, FileChanged."""

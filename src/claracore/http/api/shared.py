@@ -43,6 +43,8 @@ async def shared_file(files: SharedFilesDep, request: Request, name: str) -> Res
     if "sha256" in request.query_params:
         return JSONResponse({"sha256": await files.sha256(name)})
     found = await files.open(name)
+    if request.method != "HEAD":
+        files.read_soon(name)
     try:
         begin, end = _range(request, found)
     except BaseException:
