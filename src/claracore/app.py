@@ -166,7 +166,7 @@ def _assemble(
         from claracore.http.api.control import ControlPlane  # noqa: PLC0415 - see late.py
 
         parts = (runtime, history, installation, events, sampler, gateway, ring, named_keys, origins, log, second)
-        return ControlPlane(*parts, news.joined, news.own_head, handing)
+        return ControlPlane(*parts, news.joined, news.own_head, news.ray, handing)
 
     control = LateControlPlane(make_control)
     gateway = Gateway(

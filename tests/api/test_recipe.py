@@ -62,7 +62,7 @@ def test_every_place_is_where_its_language_can_quote_it(recipe: Recipe) -> None:
         for line in block.code.splitlines():
             for found in PLACES.finditer(line):
                 quotes = len(re.findall(r'(?<!\\)"', line[: found.start()]))
-                assert quotes % 2 or found[1] == "context", f"{recipe.name}: {line}"
+                assert quotes % 2 or found[1] in {"context", "output"}, f"{recipe.name}: {line}"
 
 
 @ALL
@@ -96,3 +96,8 @@ def test_it_says_what_people_ask(recipe: Recipe) -> None:
 def test_names_are_file_names_and_titles_are_different() -> None:
     assert all(re.fullmatch(r"[a-z0-9-]+", recipe.name) for recipe in recipes())
     assert len({recipe.title for recipe in recipes()}) == len(recipes())
+
+
+@pytest.mark.parametrize(("context", "output"), [(2048, 1024), (16384, 8192), (131072, 8192)])
+def test_an_answer_leaves_half_of_the_context_for_what_is_asked(context: int, output: int) -> None:
+    assert filled("${output}", Filling(context=context)) == str(output)

@@ -119,6 +119,15 @@ def nothing_is_lost(machines: RayMachines, kill: Callable[[], psutil.Process], g
     return took
 
 
+def test_its_ports_are_shown_as_rays(machines: RayMachines) -> None:
+    found = machines.ask("head", "GET", "/api/ports").json
+    rows = {row["port"]: row for row in found["ports"]}
+    for port in (20000, 20001, 20002, 20003):
+        assert (rows[port]["state"], rows[port]["holder"].startswith("our Ray")) == ("serving", True), rows[port]
+    assert "20001" in machines.ask("head", "GET", "/api/ports/20001").json["sentence"]
+    assert not [each for each in found["findings"] if "Ray" in each["message"]]
+
+
 @pytest.mark.parametrize(
     ("of", "what", "gone_too"),
     [("node", "raylet/raylet", 20), ("node", "ray::Link", 8), ("head", "gcs_server", 20)],

@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from claracore.core.cluster.ray_ports import WORKER_PURPOSE
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.core.ports.report import PortState
+from claracore.host.cluster.ray_seen import holders
 from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.host import ephemeral_range, own_hosts, privileged_below, reserved_ephemeral_ports
 from claracore.host.sockets.ledger import Ledger, living_instances
@@ -160,3 +163,26 @@ def test_an_instance_that_is_just_starting_is_no_trouble(tmp_path: Path) -> None
     (ours._folder / "new.lock").touch()
     assert [found.pid for found in living_instances(tmp_path)] == [os.getpid()]
     ours.close()
+
+
+def test_a_port_of_ray_is_our_rays_or_somebody_elses(tmp_path: Path) -> None:
+    first = free_run(3)[0]
+    plan = PortPlan(Listen(port=free_port()), ray={first: "its agent", first + 1: "x", first + 2: WORKER_PURPOSE})
+    with stranger(first) as ours, stranger(first + 1) as other:
+        seen = observe(plan, tmp_path, {ours.pid})
+        assert (seen[first].state, seen[first].holder.startswith("our Ray: python")) == (PortState.SERVING, True)
+        assert (seen[first + 1].state, seen[first + 1].pid) == (PortState.STRANGER, other.pid)
+        assert seen[first].note == "Ray: its agent"
+        assert first + 2 not in seen, "of the many those that somebody has"
+        assert list(holders([first, first + 2])) == [first]
+        with stranger(first + 2):
+            assert observe(plan, tmp_path, ())[first + 2].state is PortState.STRANGER
+
+
+def test_a_server_keeps_the_port_that_ray_is_to_have(tmp_path: Path) -> None:
+    ports = free_run(2)
+    with keeper(plan_for(ports, "a"), tmp_path) as ours:
+        ours.hand_over(ours.lease("a", can_share=True))
+        ours.replan(replace(plan_for(ports, "b"), ray={ports[0]: "its agent"}))
+        seen = observe_running(ours, {})
+        assert (seen[ports[0]].model, "when it is given back" in seen[ports[0]].note) == ("a", True)

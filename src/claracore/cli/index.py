@@ -10,18 +10,15 @@ from typing import NamedTuple
 from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, declare, explained, flag, meant, option
 
 PROG = "claracore"
-EXAMPLES = """\
-One port for every local model.
-
-examples:
-  claracore --models-folder ~/models         find models, write a configuration, serve
-  claracore setup                            use the models of LM Studio, Ollama and others
-  claracore pull org/repo:Q4_K_M             get a model from the hub and serve it
-  claracore --config my.yaml --listen :8080  serve a file on all interfaces
-  claracore config check my.yaml             what is wrong with a file, and where
-  claracore ports                            who has which port, and why
-  claracore engine --help                    the built-in engine's own flags
-"""
+EXAMPLES = {
+    "claracore --models-folder ~/models": "find models, write a configuration, serve",
+    "claracore setup": "use the models of LM Studio, Ollama and others",
+    "claracore pull org/repo:Q4_K_M": "get a model from the hub and serve it",
+    "claracore --config my.yaml --listen :8080": "serve a file on all interfaces",
+    "claracore config check my.yaml": "what is wrong with a file, and where",
+    "claracore ports": "who has which port, and why",
+    "claracore engine --help": "the built-in engine's own flags",
+}
 
 
 class Listed(NamedTuple):
@@ -81,10 +78,14 @@ ELSEWHERE = {
     "list": "ps --all",
     "ls": "ps --all",
     "migrate": "config migrate",
+    "model": "ps --all",
+    "models": "ps --all",
     "run": "chat",
     "show": "fit",
     "start": "serve",
     "stop": "unload",
+    "stores": "import",
+    "version": "--version",
 }
 """What other programs, or people, call our verbs."""
 
@@ -116,7 +117,7 @@ def parser(takes: Mapping[str, Argument]) -> Parser:
     made = Parser(
         PROG,
         usage=f"{PROG} [OPTIONS] | {PROG} VERB ...",
-        description=f"{EXAMPLES}\nverbs:\n{lines}",
+        description=f"One port for every local model.\n\nexamples:\n{explained(EXAMPLES)}\n\nverbs:\n{lines}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     declare(made, {**takes, **ABOUT})

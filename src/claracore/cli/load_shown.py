@@ -57,7 +57,7 @@ def load_meter() -> Iterator[Meter]:
     from claracore.cli.bars import Words, bar_column  # noqa: PLC0415 - as above
 
     console = Console(stderr=True)
-    columns = (Words(), bar_column(console), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    columns = (Words(), *bar_column(console), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     bar = Progress(*columns, console=console, transient=True, auto_refresh=False)
     task = bar.add_task("", total=None, left="")
 

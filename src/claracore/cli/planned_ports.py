@@ -11,6 +11,7 @@ from claracore.core.ports.listen import Listen, parse_listen
 from claracore.core.ports.ranges import PortPlan
 from claracore.core.ports.report import AVAILABLE, ReportView, report
 from claracore.errors import ClaraCoreError, ConfigError
+from claracore.host.cluster.ray_seen import expected_role, ray_pids
 from claracore.host.places import config_file
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.host import plan_here
@@ -26,7 +27,8 @@ def planned_report(config: Path | None, config_dir: Path | None, listen: Listen)
     Raises ConfigError or FileUnusable for a configuration that cannot be read.
     """
     loaded, made = _planned(config, config_dir, listen)
-    return report(made, loaded, observe(made, default_folder(default_state_dir())))
+    folder = default_state_dir()
+    return report(made, loaded, observe(made, default_folder(folder), ray_pids(folder) if made.ray else ()))
 
 
 def explain(port: int, config: Path | None, config_dir: Path | None, listen: str | None) -> tuple[bool, list[str]]:
@@ -46,4 +48,5 @@ def _planned(config: Path | None, config_dir: Path | None, listen: Listen) -> tu
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
     history = load_history(default_state_dir(), sources.key)
-    return loaded.config, plan_here(loaded.config, listen, places=loaded.places, history=history)
+    ray = expected_role(default_state_dir())
+    return loaded.config, plan_here(loaded.config, listen, places=loaded.places, history=history, ray=ray)

@@ -23,7 +23,7 @@ def progress(*, quiet: bool) -> Iterator[OnProgress | None]:
     from claracore.cli.bars import Words, bar_column  # noqa: PLC0415 - as above
 
     console = Console(stderr=True)
-    columns = (TextColumn("reading models"), bar_column(console), MofNCompleteColumn(), Words("name"))
+    columns = (TextColumn("reading models"), *bar_column(console), MofNCompleteColumn(), Words("name"))
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("scan", total=None, name="")
 

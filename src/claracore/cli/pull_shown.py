@@ -58,15 +58,15 @@ def meter() -> Iterator[Meter]:
         yield line
         return
     from rich.console import Console  # noqa: PLC0415 - see console.py
-    from rich.progress import DownloadColumn, Progress, TextColumn  # noqa: PLC0415
+    from rich.progress import Progress, TextColumn  # noqa: PLC0415
 
-    from claracore.cli.bars import Words, bar_column  # noqa: PLC0415 - as above
+    from claracore.cli.bars import Words, bar_column, bytes_column  # noqa: PLC0415 - as above
 
     console = Console(stderr=True)
     columns = (
         Words(),
-        bar_column(console),
-        DownloadColumn(),
+        *bar_column(console),
+        bytes_column(),
         TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[left]}"),
     )

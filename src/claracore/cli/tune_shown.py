@@ -40,7 +40,8 @@ def time_bar(seconds: float, *, quiet: bool) -> Iterator[Aside]:
             left = seconds - (task.elapsed or 0.0)
             return Text(f"{lasting(left)} left" if left > 0 else "ending")
 
-    bar = Progress("trying settings", SpentBar(), TimeLeft(), console=console, transient=True)
+    columns = (SpentBar(), TimeLeft()) if bar_cells(console) else (TimeLeft(),)
+    bar = Progress("trying settings", *columns, console=console, transient=True)
     bar.add_task("")
 
     @contextmanager

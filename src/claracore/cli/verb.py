@@ -12,8 +12,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from claracore.cli.terminal import beside
+
 USAGE = 2
 """Exit code for words that cannot be understood."""
+
+NEAR = 0.7
+"""How alike a word and a name must be (`difflib`'s ratio) for one to be meant by the other."""
 
 SHIELD = "\0"
 """Before a word that begins with a dash and is no option; no word of a command line can hold it."""
@@ -161,14 +166,14 @@ class Parser(argparse.ArgumentParser):
 
 def meant(word: str, names: Mapping[str, str]) -> str:
     """Ask whether the nearest was meant, from names to what they are called here; nothing where none is near."""
-    near = difflib.get_close_matches(word, names, 1)
+    near = difflib.get_close_matches(word, names, 1, NEAR)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
 
 
 def explained(summaries: Mapping[str, str]) -> str:
-    """Return aligned lines of names and what they do."""
+    """Return aligned lines of names and what they do, as wide as stdout."""
     width = max(map(len, summaries))
-    return "\n".join(f"  {name:<{width}}  {summary}" for name, summary in summaries.items())
+    return "\n".join(beside(f"  {name:<{width}}  ", summary) for name, summary in summaries.items())
 
 
 def declare(parser: argparse.ArgumentParser, takes: Mapping[str, Argument]) -> None:

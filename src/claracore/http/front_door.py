@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from claracore.core.ports.listen import Listen
 from claracore.host.cluster.part_file import PartFile
+from claracore.host.cluster.ray_seen import expected_role
 from claracore.host.sockets.front import open_listeners, opened
 from claracore.host.sockets.history import load_history
 from claracore.host.supervisor.config_watch import ConfigWatch
@@ -31,7 +32,8 @@ def open_front(options: Options) -> Front:
     watch = ConfigWatch(watched) if watched else None
     texts, part = options.sources.texts(), PartFile(options.state_dir).load()
     history = load_history(options.state_dir, options.sources.key)
-    around = ReadingContext(options.environ, options.listen, history, options.sources.strict, options.ollama)
+    strict, ollama, ray = options.sources.strict, options.ollama, expected_role(options.state_dir)
+    around = ReadingContext(options.environ, options.listen, history, strict, ollama, ray)
     prepared = prepare_texts(texts, part, around)
     given = options.taking.listeners if options.taking is not None else None
     listeners = given or open_listeners(options.listen, avoid=prepared.plan.claimed)

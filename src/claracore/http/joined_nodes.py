@@ -25,7 +25,7 @@ from claracore.core.cluster.invitation import (
     network_of,
 )
 from claracore.core.cluster.joined import JoinedNode, NameTaken, NotInvited, Remembered, digest_of_secret, peer_of
-from claracore.core.cluster.ray_words import firewall_ports
+from claracore.core.cluster.ray_ports import firewall_ports
 from claracore.core.ports.address import is_loopback
 from claracore.core.ports.listen import bracketed
 from claracore.errors import BadRequest, Conflict, Forbidden, NotFound

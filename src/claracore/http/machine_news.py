@@ -64,10 +64,10 @@ class MachineNews:
         self._configuration = runtime.configuration
         self._gateway = gateway
         self._announcer = announcer
-        file, self._ray = NodesFile(installation.state_dir), RayHere(runtime, installation)
-        self.own_head = OwnHead(file, self._ray, keys)
+        file, self.ray = NodesFile(installation.state_dir), RayHere(runtime, installation)
+        self.own_head = OwnHead(file, self.ray, keys)
         """Which machine this one has joined."""
-        self.joined = JoinedNodes(file, self._ray, runtime, installation)
+        self.joined = JoinedNodes(file, self.ray, runtime, installation)
         """Which machines have joined."""
         self.parts = PartSender(runtime.machines)
         self.parts.with_files = _model_files(runtime, installation, self.joined)
@@ -103,7 +103,7 @@ class MachineNews:
         await self.parts.close()
         await self._held_ranks.close()
         await self.own_head.close()
-        await self._ray.close()
+        await self.ray.close()
         await self._machines.cluster.close()
 
     def models_found(self, found: FoundModels) -> None:

@@ -10,12 +10,17 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from claracore.core.cluster.ray_ports import RayRole, waiting_words
 from claracore.core.config.program import ClusterConfig
 from claracore.errors import BadRequest
 from claracore.host.cluster.addresses import own_address
 from claracore.host.cluster.ray_control import RayAccess, RayControl
+from claracore.host.cluster.ray_seen import holders
+from claracore.types import Finding
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from claracore.core.cluster.joined import HeadOfNode, Remembered
     from claracore.http.api.parts import Installation, Runtime
 
@@ -27,9 +32,10 @@ class RayHere:
 
     def __init__(self, runtime: Runtime, installation: Installation) -> None:
         self._configuration = runtime.configuration
+        self._keeper = runtime.keeper
         self._installation = installation
         environ, witnessed = runtime.configuration.environ, runtime.machines.cluster.witnessed
-        self.control = RayControl(installation.state_dir, environ, witnessed)
+        self.control = RayControl(installation.state_dir, environ, witnessed, self._blocked)
         runtime.machines.cluster.reservations = self.control.link
 
     @property
@@ -47,6 +53,7 @@ class RayHere:
             return RayAccess()
         try:
             address = known.address or await asyncio.to_thread(own_address, self._installation.listen)
+            await self._configuration.ray_comes(RayRole.HEAD)
             return await self.control.be_head(address, self.ports)
         except (OSError, BadRequest) as error:
             logger.warning("Ray cannot run here: %s", error)
@@ -56,6 +63,7 @@ class RayHere:
         """Run a node's Ray; `token` is the cluster's, where it is another than before."""
         if self.control.usable(self._cluster):
             try:
+                await self._configuration.ray_comes(RayRole.NODE)
                 await self.control.be_node(head, self.ports, token)
             except OSError as error:
                 logger.warning("Ray cannot run here: %s", error)
@@ -63,6 +71,22 @@ class RayHere:
     async def leave(self) -> None:
         """End Ray, and forget the secret of the cluster that this machine was in."""
         await self.control.leave()
+        await self._configuration.ray_comes(RayRole.NONE)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What a person should know of Ray's ports at this moment."""
+        waits = self.control.waits
+        out = "stop who has it, or give Ray other ports (`cluster`)"
+        return (Finding("warning", waits, "cluster", None, out),) if waits else ()
+
+    def _blocked(self, needed: Mapping[int, str]) -> str:
+        """Say for which ports Ray waits, and who has them. In a thread."""
+        found = holders(needed)
+        models = {port: model_id for model_id, port in list(self._keeper.leases.given.items())}
+        return waiting_words(
+            {port: f'model "{models[port]}"' if port in models else found[port] for port in found}, needed
+        )
 
     async def close(self) -> None:
         """End what runs of Ray here."""

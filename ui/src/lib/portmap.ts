@@ -128,7 +128,7 @@ function band(range: PortRange, rows: ReadonlyMap<number, PortRow>): Band {
   if (next <= shownTo) free(shownTo);
   next = Math.max(next, shownTo + 1);
   if (next <= range.end) cells.push({ kind: 'stretch', start: next, end: range.end });
-  const title = range.name === '(default)' ? 'Models without a range of their own' : range.name;
+  const title = { '(default)': 'Models without a range of their own', '(Ray)': 'Ray' }[range.name] ?? range.name;
   return { name: range.name, title, start: range.start, end: range.end, members: range.members.length, cells };
 }
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from claracore.core.cluster.ray_ports import WORKER_PORTS
 from claracore.core.config.program import ClusterConfig
 
 LABEL: Final = "claracore"
@@ -29,8 +30,6 @@ HEALTH: Final = {
 }
 RECONNECT_SECONDS: Final = 86_400
 """For so long nodes wait for a head that is away; Ray's own 60 s would end every raylet then."""
-NODE_PORTS: Final = 4
-WORKER_PORTS: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +43,6 @@ class RayPlace:
     token: PurePath
     """The file with the secret of the whole cluster."""
     ports: ClusterConfig
-
-
-def ray_ports(cluster: ClusterConfig | None) -> frozenset[int]:
-    """Return the ports that are Ray's on a machine; none where nothing is said of it."""
-    if cluster is None:
-        return frozenset()
-    first, workers = cluster.node_ports, cluster.worker_ports
-    return frozenset({cluster.gcs_port, *range(first, first + NODE_PORTS), *range(workers, workers + WORKER_PORTS)})
-
-
-def firewall_ports(cluster: ClusterConfig) -> str:
-    """Return the ports that the other machines must reach, as nft writes them."""
-    first, workers = cluster.node_ports, cluster.worker_ports
-    return f"{cluster.gcs_port}, {first}-{first + NODE_PORTS - 1}, {workers}-{workers + WORKER_PORTS - 1}"
 
 
 def head_words(place: RayPlace) -> list[str]:

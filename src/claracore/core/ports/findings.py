@@ -80,6 +80,21 @@ def culprit(model_id: str, places: Mapping[str, Place]) -> str:
     return path if path in places or f"models.{model_id}.proxy" not in places else f"models.{model_id}.proxy"
 
 
+def met(
+    plan: PortPlan,
+    privileged_below: int,
+    kernel_range: range | None,
+    left_out: Collection[int],
+    places: Mapping[str, Place],
+) -> Iterator[Finding]:
+    """Whom planned ports meet: the web port, the rights of this user, the kernel, other programs, Ray."""
+    yield from old_start_port(plan.web, plan.ranges)
+    yield from privileged(plan, privileged_below, places)
+    yield from ephemeral(plan, kernel_range, left_out)
+    yield from tenants(plan)
+    yield from of_ray(plan, places)
+
+
 def old_start_port(listen: Listen, ranges: Sequence[Range]) -> Iterator[Finding]:
     """Find a range that begins at the web port: harmless, but not what a person reads."""
     for stretch in ranges:
@@ -141,6 +156,19 @@ def tenants(plan: PortPlan) -> Iterator[Finding]:
                 stretch.place,
                 f"if you run one of them, set {stretch.path} elsewhere, e.g. to {_quiet_start(plan, stretch)}",
             )
+
+
+def of_ray(plan: PortPlan, places: Mapping[str, Place]) -> Iterator[Finding]:
+    """Ports of Ray's that a model names itself, or on which we listen: Ray does not start while somebody has them."""
+    for model_id, port in plan.fixed.items():
+        if port in plan.ray:
+            path = culprit(model_id, places)
+            message = f"port {port} is Ray's here: {plan.ray[port]}; Ray waits while this model has it"
+            out = "write ${PORT} instead of the number, or give Ray other ports (`cluster`)"
+            yield Finding("warning", message, path, places.get(path), out)
+    if plan.web.port in plan.ray:
+        message = f"port {plan.web.port}, on which ClaraCore listens, is Ray's too: {plan.ray[plan.web.port]}"
+        yield Finding("warning", message, "cluster", places.get("cluster"), "give Ray other ports (`cluster`)")
 
 
 def _quiet_start(plan: PortPlan, stretch: Range) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from claracore.core.cluster.ray_words import ray_ports
+from claracore.core.cluster.ray_ports import RayRole, ray_ports
 from claracore.core.config.model import Config
 from claracore.core.ports import clashes, findings
 from claracore.core.ports.assign import Assignment
@@ -35,20 +35,22 @@ def plan(
     privileged_below: int = 1024,
     own_hosts: Collection[str] = (),
     ollama: bool = False,
+    ray: RayRole = RayRole.NONE,
 ) -> PortPlan:
     """Return the plan for a configuration.
 
     `history` maps model ids to the ports they had, those that are gone in the order in which they left. `ephemeral` is
     the kernel's range for outgoing connections, less `ephemeral_except`; this user may not bind ports below
     `privileged_below`; `own_hosts` are names and addresses of this host besides loopback; `ollama`: clients of Ollama
-    are to find us where they look, if the configuration does not say where. A model for which there is no port is
-    missing from the assignment and named by an error finding.
+    are to find us where they look, if the configuration does not say where; `ray`: as whose Ray is to run here. A model
+    for which there is no port is missing from the assignment and named by an error finding.
     """
     ranges, problems = declared_ranges(config, places)
     second, wrong = second_address(config, listen, wanted=ollama, places=places)
     claims = {model_id: claim_of(model, own_hosts) for model_id, model in sorted(config.models.items())}
     own = {address.port for address in (listen, second) if address is not None}
-    reserved = frozenset(port for claim in claims.values() for port in claim.ports) | own | ray_ports(config.cluster)
+    of_ray = ray_ports(config.cluster, ray)
+    reserved = frozenset(port for claim in claims.values() for port in claim.ports) | own | of_ray.keys()
     assignment = Assignment(ranges, reserved, history)
     made = PortPlan(
         web=listen,
@@ -57,6 +59,7 @@ def plan(
         assignment=assignment.ports,
         fixed={model_id: claim.ports[0] for model_id, claim in claims.items() if claim.ports},
         reserved=reserved,
+        ray=of_ray,
         external=frozenset(model_id for model_id, claim in claims.items() if not claim.starts),
         containers={model_id: claim.container for model_id, claim in claims.items() if claim.container is not None},
         detached={model_id: claim.detached for model_id, claim in claims.items() if claim.detached is not None},
@@ -68,9 +71,6 @@ def plan(
         *made.unusable.values(),
         *clashes.borrowed(claims, places),
         *findings.exhausted(assignment, ranges, places),
-        *findings.old_start_port(listen, ranges),
-        *findings.privileged(made, privileged_below, places),
-        *findings.ephemeral(made, ephemeral, ephemeral_except),
-        *findings.tenants(made),
+        *findings.met(made, privileged_below, ephemeral, ephemeral_except, places),
     ]
     return replace(made, findings=tuple(found))

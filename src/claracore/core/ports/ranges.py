@@ -6,7 +6,7 @@ A value shared by the plan, the leases and the reports; how ranges are drawn fro
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from claracore.core.ports.containers import Container
@@ -50,12 +50,25 @@ class Range:
         return f"{self.start}-{self.end}"
 
 
+def runs(ports: Iterable[int]) -> list[tuple[int, int]]:
+    """Return ports as stretches without gaps, each as (first, last).
+
+    >>> runs([6400, 6379, 6401, 6380])
+    [(6379, 6380), (6400, 6401)]
+    """
+    found: list[tuple[int, int]] = []
+    for port in sorted(ports):
+        begin = found.pop()[0] if found and found[-1][1] == port - 1 else port
+        found.append((begin, port))
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class PortPlan:
     """Who is to have which port, before anything runs.
 
     `assignment` has every model that is given a port, `fixed` those whose port stands in their own cmd or proxy,
-    `reserved` all ports that are never given out: the web port and the fixed ones.
+    `reserved` all ports that are never given out: the web port, the fixed ones and Ray's.
     """
 
     web: Listen
@@ -74,6 +87,8 @@ class PortPlan:
     unusable: Mapping[str, Finding] = field(default_factory=dict)
     """Models that cannot be served because of their fixed port, and why; the others can."""
     findings: tuple[Finding, ...] = ()
+    ray: Mapping[int, str] = field(default_factory=dict)
+    """What Ray has or is to have here, each with its purpose; among the reserved ones."""
     ollama: Listen | None = None
     """Where clients of Ollama find us too; None for nowhere."""
     _homes: Mapping[str, Range] = field(init=False, repr=False, compare=False)

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from claracore.core.ports.listen import Listen
-from claracore.core.ports.ranges import PortPlan
+from claracore.core.ports.ranges import PortPlan, runs
 from claracore.types import Finding
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class ReportView:
     """Where clients of Ollama find ClaraCore too; null for nowhere."""
 
 
+RAY = "(Ray)"
+"""What Ray's ports are called among the ranges."""
 UNSEEN = Observation(PortState.UNKNOWN)
 
 
@@ -137,7 +139,10 @@ def report(
     return ReportView(
         web=_web(plan.web, observed.get(plan.web.port, UNSEEN)),
         ollama=_web(plan.ollama, observed.get(plan.ollama.port, UNSEEN)) if plan.ollama is not None else None,
-        ranges=[RangeView(stretch.name, stretch.start, stretch.end, list(stretch.members)) for stretch in plan.ranges],
+        ranges=[
+            *(RangeView(stretch.name, stretch.start, stretch.end, list(stretch.members)) for stretch in plan.ranges),
+            *(RangeView(RAY, first, last, []) for first, last in runs(plan.ray)),
+        ],
         ports=[
             _row(port, model_id, config, observation)
             for port, (models, observation) in sorted(rows.items())
@@ -192,6 +197,8 @@ def role_of(port: int, plan: PortPlan) -> str:
         return "it is the port of ClaraCore's web interface"
     if plan.ollama is not None and port == plan.ollama.port:
         return "it is where clients of Ollama look for ClaraCore (--ollama, ollama.listen)"
+    if port in plan.ray:
+        return f"it is Ray's, as the configuration has it (`cluster`): {plan.ray[port]}"
     for model_id, assigned in plan.assignment.items():
         if assigned == port:
             return f'it is planned for model "{model_id}"'

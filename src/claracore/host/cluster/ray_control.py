@@ -13,17 +13,19 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from claracore.core.cluster.joined import HeadOfNode
+from claracore.core.cluster.ray_ports import RayRole, needed_ports
 from claracore.core.cluster.ray_words import RayPlace, head_words, node_words, ray_environment
 from claracore.core.config.program import ClusterConfig
 from claracore.core.ports.listen import bracketed
 from claracore.host.cluster.link_door import LinkDoor
 from claracore.host.cluster.ray_link import OnWitnesses, RayLink
 from claracore.host.cluster.ray_process import KeptProcess, ray_argv
+from claracore.host.cluster.ray_seen import FOLDER, MARKS
 from claracore.host.cluster.versions import ray_version
 from claracore.host.disk import keep_private, private_folder
 from claracore.host.state import make_private
@@ -42,8 +44,16 @@ class RayAccess:
 class RayControl:
     """Ray on this machine: a head's, a node's, or none."""
 
-    def __init__(self, state_dir: Path | None, environ: Mapping[str, str], on_witnesses: OnWitnesses) -> None:
-        self._folder = state_dir / "ray" if state_dir is not None else None
+    def __init__(
+        self,
+        state_dir: Path | None,
+        environ: Mapping[str, str],
+        on_witnesses: OnWitnesses,
+        blocked: Callable[[Mapping[int, str]], str],
+    ) -> None:
+        """`blocked` says, in a thread, for which of these ports (with their purposes) Ray waits; "" for none."""
+        self._folder = state_dir / FOLDER if state_dir is not None else None
+        self._blocked = blocked
         self._environ = environ
         self.link = RayLink(on_witnesses)
         self._process: KeptProcess | None = None
@@ -65,13 +75,13 @@ class RayControl:
     async def _begin_head(self, folder: Path, address: str, cluster: ClusterConfig) -> None:
         place, storage = await asyncio.to_thread(self._place, address, cluster), folder / "gcs"
         env = {**self._environ, **ray_environment(place, storage, None)}
-        self._process = self._keep(head_words(place), env)
+        self._process = self._keep(head_words(place), env, needed_ports(cluster, RayRole.HEAD))
         # What Ray remembers of its nodes may be damaged: they are told again by themselves.
         self._process.stuck = lambda: shutil.rmtree(storage, ignore_errors=True)
         gcs = f"{bracketed(address)}:{cluster.gcs_port}"
         token = await asyncio.to_thread(Path(place.token).read_text, encoding="ascii")
         self._access = RayAccess(gcs, token)
-        self.link.begin(gcs, env, folder / "helper.mark")
+        self.link.begin(gcs, env, folder / MARKS[1])
 
     async def be_node(self, head: HeadOfNode, cluster: ClusterConfig, token: str = "") -> None:
         """Run a node's Ray; `token` is the cluster's, where it is not known yet. Raises OSError."""
@@ -85,7 +95,7 @@ class RayControl:
             self._door = LinkDoor(Path(place.folder).with_name("link.sock"))
             await self._door.begin()
             env = {**self._environ, **ray_environment(place, None, self._door.path)}
-            self._process = self._keep(node_words(place, head.gcs, head.name), env)
+            self._process = self._keep(node_words(place, head.gcs, head.name), env, needed_ports(cluster, RayRole.NODE))
 
     async def close(self) -> None:
         """End whatever runs of Ray here."""
@@ -109,9 +119,15 @@ class RayControl:
             await self._door.close()
             self._door = None
 
-    def _keep(self, words: list[str], env: Mapping[str, str]) -> KeptProcess:
+    @property
+    def waits(self) -> str:
+        """What Ray waits for before it starts; empty otherwise."""
+        return self._process.waits if self._process is not None else ""
+
+    def _keep(self, words: list[str], env: Mapping[str, str], needed: Mapping[int, str]) -> KeptProcess:
         assert self._folder is not None  # noqa: S101 - who calls it has looked
-        return KeptProcess("Ray", ray_argv(words), env, mark=self._folder / "ray.mark")
+        mark = self._folder / MARKS[0]
+        return KeptProcess("Ray", ray_argv(words), env, mark=mark, blocked=lambda: self._blocked(needed))
 
     def _place(self, address: str, cluster: ClusterConfig) -> RayPlace:
         """Return where Ray runs. Raises OSError.

@@ -27,6 +27,8 @@ logger = logging.getLogger("claracore.cluster")
 
 AGAIN_SECONDS: Final = (1.0, 2.0, 5.0, 15.0, 30.0)
 """Between an end and the next start, longer each time it ends soon."""
+BLOCKED_SECONDS: Final = 2.0
+"""Between two looks at what is in the way of a start."""
 STUCK_TRIES: Final = 3
 LASTED_SECONDS: Final = 60.0
 GRACE_SECONDS: Final = 5.0
@@ -44,13 +46,20 @@ class KeptProcess:
         *,
         mark: Path,
         on_line: Callable[[str], None] | None = None,
+        blocked: Callable[[], str] = lambda: "",
     ) -> None:
-        """Take what it is for people, and in `mark` a file by which the next run knows what this one left behind."""
+        """Take what it is for people, and in `mark` a file by which the next run knows what this one left behind.
+
+        `blocked` says, in a thread, what it has to wait for before each start; nothing when it may start.
+        """
         self._what = what
         self._argv = argv
         self._env = env
         self._mark = mark
         self._on_line = on_line
+        self._blocked = blocked
+        self.waits = ""
+        """What it waits for; empty while it runs, or is about to."""
         self._lines: list[str] = []
         self.child: Child | None = None
         self.ended: Callable[[], None] = lambda: None
@@ -72,6 +81,7 @@ class KeptProcess:
         await asyncio.to_thread(end_leftovers, self._mark)
         loop, tries = asyncio.get_running_loop(), 0
         while True:
+            await self._while_blocked()
             begun = loop.time()
             try:
                 how = await self._once()
@@ -84,6 +94,15 @@ class KeptProcess:
             pause = AGAIN_SECONDS[min(max(tries - 1, 0), len(AGAIN_SECONDS) - 1)]
             logger.warning("%s has ended (%s); again in %g s\n%s", self._what, how, pause, "\n".join(self._lines))
             await asyncio.sleep(pause)
+
+    async def _while_blocked(self) -> None:
+        """Return when nothing is in the way; each thing that is, is said once."""
+        while found := await asyncio.to_thread(self._blocked):
+            if found != self.waits:
+                logger.warning("%s", found)
+            self.waits = found
+            await asyncio.sleep(BLOCKED_SECONDS)
+        self.waits = ""
 
     async def _once(self) -> str:
         mark = f"ray-{secrets.token_hex(8)}"

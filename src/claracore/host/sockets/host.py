@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from claracore.core.cluster.ray_ports import RayRole
 from claracore.core.config.model import Config
 from claracore.core.ports.address import is_address, is_this_host
 from claracore.core.ports.listen import Listen
@@ -38,6 +39,7 @@ def plan_here(
     places: Mapping[str, Place],
     history: Mapping[str, int] | None = None,
     ollama: bool = False,
+    ray: RayRole = RayRole.NONE,
 ) -> PortPlan:
     """Return the port plan of a configuration on this host."""
     return plan(
@@ -50,6 +52,7 @@ def plan_here(
         privileged_below=privileged_below(),
         own_hosts=own_hosts(),
         ollama=ollama,
+        ray=ray,
     )
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from claracore.core.cluster.ray_ports import WORKER_PURPOSE
 from claracore.core.config.model import Config
 from claracore.core.ports.listen import Listen
 from claracore.core.ports.ranges import PortPlan
@@ -29,22 +31,40 @@ NEAR = 100
 """Ports behind the last one of a range that are looked at where the range has no end of its own."""
 
 
-def observe(plan: PortPlan, folder: Path | None) -> dict[int, Observation]:
+def observe(plan: PortPlan, folder: Path | None, ray: Collection[int] = ()) -> dict[int, Observation]:
     """Return what this host says about every port of a plan, for a person without a running server.
 
-    `folder` is the ledger's (`ledger.default_folder`).
+    `folder` is the ledger's (`ledger.default_folder`), `ray` are the processes of our Ray.
     """
     instances = living_instances(folder)
     ports = {*plan.assignment.values(), *plan.fixed.values()}
     seen = {port: observe_port(port, instances) for port in ports}
     for listen in own_addresses(plan):
         seen[listen.port] = observe_web(listen)
+    seen |= observe_ray(plan, ray, seen)
     seen |= {port: observe_port(port, instances) for port in _unplanned(plan, seen)}
     for model_id in (*plan.external, *plan.detached):
         port = plan.fixed.get(model_id)
         if port is not None and seen[port].state is PortState.STRANGER:
             seen[port] = Observation(PortState.EXTERNAL, None, seen[port].pid, seen[port].holder)
     return seen
+
+
+def observe_ray(plan: PortPlan, ours: Collection[int], seen: Mapping[int, Observation]) -> dict[int, Observation]:
+    """Return what there is to say of Ray's ports that are not `seen` yet; `ours` are the processes of our Ray.
+
+    Of the many for its processes those only that somebody has.
+    """
+    listened = listening_ports() if plan.ray else frozenset()
+    wanted = {port: purpose for port, purpose in plan.ray.items() if purpose != WORKER_PURPOSE or port in listened}
+    found: dict[int, Observation] = {}
+    for port, purpose in wanted.items():
+        if port not in seen:
+            there = observe_port(port)
+            if there.pid in ours:
+                there = Observation(PortState.SERVING, None, there.pid, f"our Ray: {there.holder}")
+            found[port] = replace(there, note=f"Ray: {purpose}")
+    return found
 
 
 def observe_port(port: int, instances: Iterable[Instance] = (), *, host: str = ANY) -> Observation:
@@ -75,8 +95,13 @@ def observe_web(listen: Listen) -> Observation:
     return observe_port(listen.port, host=listen.host)
 
 
-def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int, Observation]:
-    """Return the truth of a running server; `serving` maps the models that are ready to the pid of their child."""
+def observe_running(
+    keeper: PortKeeper, serving: Mapping[str, int], ray: Collection[int] = ()
+) -> dict[int, Observation]:
+    """Return the truth of a running server; `serving` maps the models that are ready to the pid of their child.
+
+    `ray` are the processes of our Ray.
+    """
     plan = keeper.plan
     seen: dict[int, Observation] = {}
     with keeper.ledger.locked():
@@ -102,6 +127,13 @@ def observe_running(keeper: PortKeeper, serving: Mapping[str, int]) -> dict[int,
     if plan.ollama is not None:
         there = observe_web(plan.ollama)
         seen[plan.ollama.port] = us if there.pid == os.getpid() else there
+    kept = {
+        port: replace(now, note=f"Ray is to have it ({plan.ray[port]}) when it is given back")
+        for port, now in seen.items()
+        if port in plan.ray and now.model is not None
+    }
+    seen |= kept
+    seen |= observe_ray(plan, ray, seen)
     return {port: observe_port(port) for port in _unplanned(plan, seen)} | seen
 
 
@@ -129,10 +161,14 @@ def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observat
 
 
 def running_report(
-    keeper: PortKeeper, config: Config, serving: Mapping[str, int], more: Iterable[Finding] = ()
+    keeper: PortKeeper,
+    config: Config,
+    serving: Mapping[str, int],
+    more: Iterable[Finding] = (),
+    ray: Collection[int] = (),
 ) -> ReportView:
-    """Return the answer of `GET /api/ports`; `serving` maps the models that are ready to the pid of their child."""
-    return report(keeper.plan, config, observe_running(keeper, serving), findings=(*keeper.findings, *more))
+    """Return the answer of `GET /api/ports`; `serving` and `ray` as of `observe_running`."""
+    return report(keeper.plan, config, observe_running(keeper, serving, ray), findings=(*keeper.findings, *more))
 
 
 def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str]:
@@ -141,11 +177,14 @@ def why(port: int, instances: Iterable[Instance] = ()) -> tuple[Observation, str
     return seen, sentence(port, seen)
 
 
-async def why_running(port: int, keeper: PortKeeper, serving: Mapping[str, int]) -> tuple[Observation, str]:
-    """Return the same for a running server, which knows more about ports of its own; `serving` as above."""
-    ours = observe_running(keeper, serving).get(port)
+async def why_running(
+    port: int, keeper: PortKeeper, serving: Mapping[str, int], ray: Collection[int] = ()
+) -> tuple[Observation, str]:
+    """Return the same for a running server, which knows more about ports of its own; `serving`, `ray` as above."""
+    ours = observe_running(keeper, serving, ray).get(port)
     if ours is not None and ours.holder:
-        return ours, sentence(port, ours)
+        of_ray = ours.model is None and port in keeper.plan.ray  # then `reasons` says what it is for
+        return replace(ours, note="" if of_ray else ours.note), sentence(port, ours)
     with keeper.ledger.locked():
         instances = keeper.ledger.others()
     return await asyncio.to_thread(why, port, instances)
@@ -160,7 +199,7 @@ def listener_words(port: int, seen: Observation) -> str:
         return ""
     owner = owner_of(port)
     found = describe_owner(owner) if owner is not None and owner.listening else ""
-    return f"there listens {found}" if found and found != seen.holder else ""
+    return f"there listens {found}" if found and found not in seen.holder else ""
 
 
 def sentence(port: int, seen: Observation) -> str:

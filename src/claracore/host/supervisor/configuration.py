@@ -17,6 +17,7 @@ from typing import Protocol
 from claracore.core.cluster.beside import TakenPart
 from claracore.core.cluster.joined import JoinedNode
 from claracore.core.cluster.part import NO_PART
+from claracore.core.cluster.ray_ports import RayRole
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.garbage import no_collection
@@ -131,6 +132,7 @@ class Configuration:
         self._listen = listen
         self.ollama = ollama
         """Whether clients of Ollama are served where they look, whatever the files say."""
+        self._ray = prepared.ray
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
@@ -167,7 +169,7 @@ class Configuration:
 
     def _circumstances(self) -> ReadingContext:
         history = load_history(self._state_dir, self.sources.key)
-        return ReadingContext(self.environ, self._listen, history, self.sources.strict, self.ollama)
+        return ReadingContext(self.environ, self._listen, history, self.sources.strict, self.ollama, self._ray)
 
     def _compared(self, prepared: Prepared) -> tuple[Prepared, Changes]:
         prepared = prepared.with_machines(self._joined, self._found)
@@ -250,6 +252,18 @@ class Configuration:
         self._commands.engine = self._find_engine(self.now.config.engine)
         self.on_engine()
 
+    async def ray_comes(self, role: RayRole) -> None:
+        """Have no model given a port of Ray's, which is about to run as whose `role` says; a server keeps what it has.
+
+        Where the files cannot be taken over at the moment this comes with the next ones that can.
+        """
+        if role is not self._ray:
+            self._ray = role
+            try:
+                await self.reload()
+            except (ConfigError, files.FileUnusable) as error:
+                logger.warning("the ports are not planned anew for Ray: %s", error)
+
     async def models_found(self, found: FoundModels) -> Changes:
         """Take over that peers have other models than before; the files are not read again."""
         return await self._with_machines(self._joined, found)
@@ -290,7 +304,7 @@ class Configuration:
         former, self.now = self.now, prepared
         known = {(finding.path, finding.message) for finding in former.findings}
         self._tell(tuple(found for found in prepared.findings if (found.path, found.message) not in known))
-        if changes.nothing:
+        if changes.nothing and prepared.plan.ray == former.plan.ray:
             return
         try:
             for listener in self._listeners:

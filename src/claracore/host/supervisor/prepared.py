@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from claracore.core.cluster.beside import TakenPart, beside, kept_names, model_revisions
 from claracore.core.cluster.joined import JoinedNode, with_joined
 from claracore.core.cluster.part import NO_PART
+from claracore.core.cluster.ray_ports import RayRole
 from claracore.core.cluster.shared import SharedOut, shared_out
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
@@ -56,6 +57,8 @@ class Prepared:
     """Without the models of peers."""
     of_files: tuple[Finding, ...] = ()
     """What there is to say of the files, whichever machines have joined."""
+    ray: RayRole = RayRole.NONE
+    """As whose Ray is to run here, by which the ports were planned."""
     shared: tuple[SharedOut, ...] = ()
     """The models that machines which have joined are to have, too."""
     taken: TakenPart = field(default_factory=TakenPart)
@@ -79,23 +82,31 @@ class ReadingContext:
     """The ports that models had before."""
     strict: bool = False
     ollama: bool = False
+    ray: RayRole = RayRole.NONE
 
 
-def prepare(loaded: LoadedConfig, listen: Listen, history: Mapping[str, int], *, ollama: bool = False) -> Prepared:
+def prepare(
+    loaded: LoadedConfig,
+    listen: Listen,
+    history: Mapping[str, int],
+    *,
+    ollama: bool = False,
+    ray: RayRole = RayRole.NONE,
+) -> Prepared:
     """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
 
     A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
     """
     if loaded.config is None:
         raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama)
+    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama, ray=ray)
     findings = (*loaded.findings, *plan.findings)
     tolerated = [*plan.unusable.values()]
     errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
     if errors:
         raise ConfigError(errors)
     own = with_planned_ports(loaded.config, plan.assignment)
-    return Prepared(with_peers(own), plan, findings, own, findings, shared_out(loaded.written, loaded.config))
+    return Prepared(with_peers(own), plan, findings, own, findings, ray, shared_out(loaded.written, loaded.config))
 
 
 def prepare_texts(texts: Sequence[tuple[str, str]], taken: TakenPart, around: ReadingContext) -> Prepared:
@@ -104,7 +115,7 @@ def prepare_texts(texts: Sequence[tuple[str, str]], taken: TakenPart, around: Re
     Raises ConfigError for what is wrong with the texts.
     """
     loaded = load_many(texts, env=around.environ, strict=around.strict)
-    own = prepare(loaded, around.listen, around.history, ollama=around.ollama)
+    own = prepare(loaded, around.listen, around.history, ollama=around.ollama, ray=around.ray)
     if not taken.part.models:
         return own
     try:
@@ -116,7 +127,7 @@ def prepare_texts(texts: Sequence[tuple[str, str]], taken: TakenPart, around: Re
 def prepare_with_part(texts: Sequence[tuple[str, str]], taken: TakenPart, around: ReadingContext) -> Prepared:
     """Check texts (file, text) together with a part. Raises ConfigError for what is wrong with either."""
     loaded = load_many(texts, env=around.environ, strict=around.strict)
-    own = prepare(loaded, around.listen, around.history, ollama=around.ollama)
+    own = prepare(loaded, around.listen, around.history, ollama=around.ollama, ray=around.ray)
     return _with_part(own, texts, taken, around)
 
 
@@ -127,7 +138,7 @@ def _with_part(own: Prepared, texts: Sequence[tuple[str, str]], taken: TakenPart
     both = load_many(
         texts, env=around.environ, strict=around.strict, parsed_beside=[beside(own.own, taken)] if part.models else ()
     )
-    prepared = prepare(both, around.listen, around.history, ollama=around.ollama)
+    prepared = prepare(both, around.listen, around.history, ollama=around.ollama, ray=around.ray)
     in_force = PartInForce(part.revision, model_revisions(own.own, part), kept_names(own.own, part))
     return replace(prepared, shared=own.shared, taken=taken, part=in_force)
 

@@ -46,6 +46,7 @@ from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.own_head import OwnHead
 from claracore.http.part_door import PartDoor
+from claracore.http.ray_here import RayHere
 from claracore.http.second_door import SecondDoor
 
 
@@ -67,6 +68,7 @@ class ControlPlane:
         second: SecondDoor,
         joined: JoinedNodes,
         own_head: OwnHead,
+        ray: RayHere,
         handing: HandingOver,
     ) -> None:
         """Make the application; in whichever thread, it takes a while."""
@@ -95,8 +97,8 @@ class ControlPlane:
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(destinations, second, self._engines, self.fetching, joined.files),
-            *(joined, own_head, door, Joiner(joined, own_head, installation, ring, named_keys, door=door), handing),
+            *(destinations, second, self._engines, self.fetching, joined.files, joined, own_head, ray, door),
+            *(Joiner(joined, own_head, installation, ring, named_keys, door=door), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

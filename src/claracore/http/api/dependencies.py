@@ -29,6 +29,7 @@ from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.own_head import OwnHead
 from claracore.http.part_door import PartDoor
+from claracore.http.ray_here import RayHere
 from claracore.http.second_door import SecondDoor
 
 Part = TypeVar("Part")
@@ -60,6 +61,7 @@ KeyRingDep = Annotated[KeyRing, Depends(_given(KeyRing))]
 NamedKeysDep = Annotated[NamedKeys, Depends(_given(NamedKeys))]
 HandingOverDep = Annotated[HandingOver, Depends(_given(HandingOver))]
 JoinedNodesDep = Annotated[JoinedNodes, Depends(_given(JoinedNodes))]
+RayDep = Annotated[RayHere, Depends(_given(RayHere))]
 OwnHeadDep = Annotated[OwnHead, Depends(_given(OwnHead))]
 JoinerDep = Annotated[Joiner, Depends(_given(Joiner))]
 PartDoorDep = Annotated[PartDoor, Depends(_given(PartDoor))]

@@ -1,9 +1,9 @@
 """How is a recipe read, and how do address, model and key get into it?
 
-Pure. A recipe is Markdown behind a few lines `name: value`. `${address}`, `${model}`, `${key}` and `${context}` in it
-are places to fill in; whatever else looks like that belongs to the program. A block of code may say behind its language
-into which file it goes: ```` ```toml ~/.codex/config.toml ````. What stands between `<!-- embedding -->` and `<!-- end
--->` is for models of that kind.
+Pure. A recipe is Markdown behind a few lines `name: value`. `${address}`, `${model}`, `${key}`, `${context}` and
+`${output}` in it are places to fill in; whatever else looks like that belongs to the program. A block of code may say
+behind its language into which file it goes: ```` ```toml ~/.codex/config.toml ````. What stands between
+`<!-- embedding -->` and `<!-- end -->` is for models of that kind.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 Kind = Literal["chat", "embedding", "reranker"]
-PLACES: Final = re.compile(r"\$\{(address|model|key|context)\}")
+PLACES: Final = re.compile(r"\$\{(address|model|key|context|output)\}")
+LONGEST_OUTPUT: Final = 8192
 _BLOCK = re.compile(r"^```(\S*)[ ]?([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PART = re.compile(r"<!-- (\w+) -->\n(.*?)<!-- end -->\n", re.DOTALL)
 SHELLS: Final = frozenset({"sh", "bash"})
@@ -32,6 +33,11 @@ class Filling:
     key: str = "none"
     context: int = 32768
     """Tokens."""
+
+    @property
+    def output(self) -> int:
+        """The longest answer that a program is to plan for, in tokens; some take it off the context."""
+        return min(LONGEST_OUTPUT, self.context // 2)
 
     def of(self, place: str) -> str:
         """Return what goes into a place."""
