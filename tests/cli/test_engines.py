@@ -49,6 +49,7 @@ def test_from_nothing_to_two_builds(stand: Stand) -> None:
     assert "no engine is installed" in said("list")
     installed = said("install", "--backend", "cpu")
     assert "llama.cpp-b1000-cpu is in use, because cpu was asked for" in installed
+    assert "llama.cpp-b1000-cpu was there already; it is in use" in said("install", "--backend", "cpu")
     stand.add("b1001", build(1001))
     done = json.loads(said("update", "--version", "nightly", "--json"))
     assert (done["engine"], done["in_use"], done["servers"]) == ("llama.cpp-b1001-cpu", "llama.cpp-b1001-cpu", [])
@@ -70,7 +71,9 @@ def test_a_build_that_does_not_run_any_more_is_told(stand: Stand, tmp_path: Path
     assert "instructions that this one does not have" in checked.output
     assert "does not run: it was built for a CPU" in said("list")
     stand.limited_until = 4e9
-    assert "the newest is not known: 127.0.0.1" in invoke(["engines", "check"]).output
+    unknown = invoke(["engines", "check"])
+    assert "the newest is not known: 127.0.0.1" in unknown.output
+    assert unknown.exit_code == 1
 
 
 def test_what_cannot_be(stand: Stand, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

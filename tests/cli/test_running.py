@@ -65,12 +65,16 @@ def test_load_ps_unload(server: Instance) -> None:
     assert [model["id"] for model in json.loads(say("ps", "--all", "--json", *at).stdout)] == ["one", "two"]
     assert say("unload", "one", "two", *at).stdout == "unloaded one\ntwo was not loaded\n"
     assert say("unload", "eins", *at).stdout == "eins was not loaded\n"
+    say("load", "two", *at)
+    assert json.loads(say("unload", "one", "two", "--json", *at).stdout) == {"unloaded": ["two"], "not_loaded": ["one"]}
+    assert json.loads(say("unload", "--json", *at).stdout) == {"unloaded": "all", "not_loaded": []}
 
 
 def test_loading_what_cannot_be_loaded_says_why(server: Instance) -> None:
     result = say("load", "three", "--url", server.url, exit_code=1)
     assert isinstance(result.exception, ServerSaid)
     assert "three" in str(result.exception)
+    assert result.exception.code == "model_not_found"
     assert "404" not in str(result.exception)
     assert json.loads(say("load", "one", "--json", "--url", server.url).stdout)["state"] == "ready"
 

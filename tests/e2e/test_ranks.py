@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from e2e.instance import Answer, Instance, configured, gone, instance, until
+from e2e.instance import Answer, Instance, configured, fake, gone, instance, until
 from e2e.streaming import Streaming
 from fakes.ports import free_port
 
@@ -265,3 +265,20 @@ def test_what_cannot_be_a_rank_is_refused_with_words(machines: Ranks, path: str,
         assert answer.status in {400, 404, 422}
         assert words(answer)
     assert node.ask("GET", "/v1/models").status == 200
+
+
+def test_a_model_that_is_preloaded_waits_for_the_first_word_of_the_machines(machines: Ranks) -> None:
+    machines.start("b")
+    hooks = "hooks: {on_startup: {preload: [big]}}\n"
+    head = machines.start_head(ranked(), "b", more=hooks)
+    head.line("model big: ready")
+    assert not [line for line in head.lines if "machines_missing" in line or "needs 1 other machine" in line]
+
+
+def test_nobody_goes_for_a_model_that_has_too_few_machines(machines: Ranks) -> None:
+    head = machines.start("a", ranked() + f"  small: {{cmd: '{fake()}'}}\n")
+    assert head.chat("small").status == 200
+    refused = head.chat("big")
+    assert refused.status == 503
+    assert "none has joined" in words(refused)
+    assert head.running()["small"]["state"] == "ready"

@@ -85,6 +85,7 @@ def test_nothing_is_lost_while_another_process_takes_over_twice(box: Instance) -
     server, where = box.running()["m"]["pid"], urlsplit(box.url)
     host, port = str(where.hostname), int(where.port or 0)
     model = urlsplit(box.running()["m"]["proxy"])
+    loaded = box.ask("GET", "/api/models/m").json["load_seconds"]
 
     async def asked() -> tuple[Load, Load, list[int]]:
         lasting, load, begun = Load(), Load(), asyncio.Semaphore(0)
@@ -99,6 +100,10 @@ def test_nothing_is_lost_while_another_process_takes_over_twice(box: Instance) -
             pids.append(done["pid"])
         load.stopping = True
         await asyncio.gather(*clients)
+        listed = await asyncio.to_thread(box.ask, "GET", "/api/requests")
+        assert (listed.json["requests"], listed.json["former"]) == ([], {"m": STREAMS})
+        shown = await asyncio.to_thread(box.ask, "GET", "/api/models/m")
+        assert shown.json["load_seconds"] == loaded
         release = Client(str(model.hostname), int(model.port or 0), keep=False)
         await release.begin(f"/control/release?count={STREAMS}", {})
         await release.close()
@@ -113,6 +118,7 @@ def test_nothing_is_lost_while_another_process_takes_over_twice(box: Instance) -
     # What was answered by the first process is known to the third.
     until(lambda: box.running()["m"]["serving"] == 0)
     until(lambda: bool(box.ask("GET", "/api/activity?limit=1").json["total"] == load.answered + STREAMS + 1))
+    assert sum(" serves " in line and " model" in line for line in box.lines) == 1, "one banner"
     # Whoever started the first process knows its pid: signals to it end the third, and all is gone.
     family = box.children()
     assert box.end(signal.SIGTERM) == 0

@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import SplitResult, quote, urlsplit
 
+from claracore.cli.ending import end
 from claracore.cli.terminal import say
 from claracore.cli.verb import flag, option, word
 from claracore.core.ports.listen import bracketed
@@ -38,9 +39,11 @@ JSON = flag("--json", about="Print JSON.")
 class ServerSaid(ClaraCoreError):
     """What the server answered instead of what was asked for, with the status if there was one."""
 
-    def __init__(self, message: str, answered: int | None = None) -> None:
+    def __init__(self, message: str, answered: int | None = None, code: str = "") -> None:
         super().__init__(message)
         self.answered = answered
+        if code:
+            self.code = code  # type: ignore[misc] # the server's own
 
 
 class Server:
@@ -103,12 +106,13 @@ class Server:
                 connection.request(method, path, json.dumps(body) if body is not None else None, headers)
                 answer = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
-                if not quiet:
-                    say(f"claracore: no server answers at {self.url} ({error}); start one with: claracore", err=True)
-                raise SystemExit(NO_SERVER) from error
+                if quiet:
+                    raise SystemExit(NO_SERVER) from error
+                words = f"no server answers at {self.url} ({error}); start one with: claracore"
+                end(words, NO_SERVER, "no_server", lead="claracore: ")
             with answer:
                 if answer.status >= 300:
-                    raise ServerSaid(_message(answer), answer.status)
+                    raise ServerSaid(*_said(answer))
                 yield answer
 
     def asked(self, path: str, *, timeout_seconds: float) -> Any:  # noqa: ANN401 - JSON
@@ -193,18 +197,20 @@ def _known_url() -> str:
     return DEFAULT_URL if DEFAULT_URL in urls or not urls else urls[0]
 
 
-def _message(answer: http.client.HTTPResponse) -> str:
+def _said(answer: http.client.HTTPResponse) -> tuple[str, int, str]:
+    """Return what a server says of an error: its message, the status, and its word for programs."""
     raw = answer.read(1_000_000).decode("utf-8", "replace")
     hint = "set CLARACORE_API_KEY" if answer.status == 401 else ""
     try:
-        message = cast("dict[str, Any]", json.loads(raw))["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        message = ""
+        error = cast("dict[str, Any]", json.loads(raw))["error"]
+        message, code = error["message"], str(error.get("code") or "")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message = code = ""
     if message:
-        return f"{message} ({hint})" if hint else message
+        return f"{message} ({hint})" if hint else message, answer.status, code
     # Not the server's own words: the number tells more than they do.
     notes = "; ".join(filter(None, [str(answer.status), hint]))
-    return f"{raw.strip()[:500] or answer.reason} ({notes})"
+    return f"{raw.strip()[:500] or answer.reason} ({notes})", answer.status, ""
 
 
 def show_json(data: object) -> None:

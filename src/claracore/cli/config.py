@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from claracore.cli.client import show_json
+from claracore.cli.ending import end
 from claracore.cli.terminal import say
 from claracore.cli.verb import Verb, VerbGroup, flag, many, option, word
 from claracore.core.config.changes import Changes, compare, setting_keys
@@ -164,8 +165,7 @@ def _tell(findings: list[Finding] | tuple[Finding, ...]) -> None:
 
 
 def _fail(error: ClaraCoreError) -> NoReturn:
-    say(error.message, err=True, style="red")
-    raise SystemExit(1) from error
+    end(error.message, 1, error.code)
 
 
 LISTEN = option("--listen", about="Where ClaraCore will listen, as in `claracore --listen`.", default="5800")

@@ -102,12 +102,12 @@ def remove(*, engine: str, as_json: bool) -> None:
 
 
 def check(*, as_json: bool) -> None:
-    """Try whether each build runs, and ask for the newest. Exit code 1 if one does not run."""
+    """Try whether each build runs, and ask for the newest. Exit code 1 if one does not, or that cannot be known."""
     from claracore.host.engines.checks import check_engines  # noqa: PLC0415 - pydantic
 
     view = run(check_engines(_manager())).model_dump(mode="json")
     show_json(view) if as_json else say("\n".join(check_lines(view)))
-    raise SystemExit(1 if any(one["problem"] for one in view["checks"]) else 0)
+    raise SystemExit(1 if view["newest"] is None or any(one["problem"] for one in view["checks"]) else 0)
 
 
 def _carry_out(action: EngineAction, wish: EngineWish, *, as_json: bool) -> None:
@@ -116,7 +116,7 @@ def _carry_out(action: EngineAction, wish: EngineWish, *, as_json: bool) -> None
 
     manager = _manager()
     job = EngineJob(secrets.token_hex(6), action, wish, begun_at=time.time())
-    before = manager.folders.in_use(wish.name)
+    before, present = manager.folders.in_use(wish.name), {engine.id for engine in manager.folders.engines()}
     with job_meter(quiet=as_json) as shown:
         act = manager.install if action == "install" else manager.update
         try:
@@ -130,7 +130,7 @@ def _carry_out(action: EngineAction, wish: EngineWish, *, as_json: bool) -> None
     if as_json:
         show_json({**job_view(job).model_dump(mode="json"), "in_use": in_use.id if in_use else None, "servers": heard})
     else:
-        say(job_line(job, in_use.id if in_use else None) + _by(heard))
+        say(job_line(job, in_use.id if in_use else None, there=job.engine in present) + _by(heard))
 
 
 def _tell_servers() -> list[str]:

@@ -64,10 +64,14 @@ def _runs(one: dict[str, Any]) -> str:
     return f"runs ({one['says']}){seen}"
 
 
-def job_line(job: EngineJob, in_use: str | None) -> str:
-    """Return what came of a job, in a line or two."""
+def job_line(job: EngineJob, in_use: str | None, *, there: bool = False) -> str:
+    """Return what came of a job, in a line or two; `there`: nothing had to be installed for it."""
     fallback = f"\nnot the best for this machine: {job.fallback}" if job.fallback else ""
     note = f"\n{job.note}" if job.note else ""
+    if there:
+        other = f"{in_use} stays in use (claracore engines use {job.engine})"
+        state = "it is in use" if in_use == job.engine else other
+        return f"{job.engine} was there already; {state}{fallback}{note}"
     if in_use == job.engine:
         return f"{job.engine} is in use, because {job.reason}{fallback}{note}"
     return f"{job.engine} is installed; {in_use} stays in use (claracore engines use {job.engine}){fallback}{note}"

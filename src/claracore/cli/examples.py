@@ -23,7 +23,7 @@ EXITS_OF: Final[Mapping[str, Mapping[int, str]]] = {
     "config check": {1: "a file cannot be used"},
     "config diff": {1: "a file cannot be used"},
     "doctor": {1: "something is wrong"},
-    "engines check": {1: "a build does not run"},
+    "engines check": {1: "a build does not run, or the newest cannot be known"},
     "fit": {1: "it does not fit"},
     "ports": {1: "the plan has an error", 2: "the configuration cannot be read"},
     "ports why": {0: "the port is free", 1: "the port is taken"},

@@ -23,7 +23,7 @@ def failures_explained(server: Server, model: str) -> Iterator[None]:
     except ServerSaid as error:
         if error.answered not in OF_A_START or (words := _explained(server, model, error.message)) is None:
             raise
-        raise ServerSaid(words, error.answered) from error
+        raise ServerSaid(words, error.answered, error.code) from error
 
 
 def _explained(server: Server, model: str, message: str) -> str | None:

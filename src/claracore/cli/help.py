@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from claracore.cli.index import PROG, VERBS, parser, unknown_verb, verb
-from claracore.cli.terminal import say
-from claracore.cli.verb import USAGE, Verb, VerbGroup, word
+from claracore.cli.verb import Verb, VerbGroup, word
 
 
 def explain(*, words: list[str]) -> None:
@@ -18,8 +15,7 @@ def explain(*, words: list[str]) -> None:
         return
     name, below = words[0], words[1:2]
     if name not in VERBS:
-        say(f"{PROG}: {unknown_verb(name)}", err=True)
-        sys.exit(USAGE)
+        unknown_verb(name)
     found = verb(name)
     if isinstance(found, VerbGroup) and below and below[0] in found.verbs:
         found.verbs[below[0]].parser(f"{PROG} {name} {below[0]}").print_help()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping
 from importlib import import_module
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
-from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, declare, explained, flag, meant, option
+from claracore.cli.verb import Argument, Parser, Verb, VerbGroup, declare, explained, flag, no_verb, option
 
 PROG = "claracore"
 EXAMPLES = {
@@ -98,10 +98,9 @@ def verb(name: str) -> Verb | VerbGroup:
     return found
 
 
-def unknown_verb(name: str) -> str:
-    """Say that there is no verb of this name, and which may have been meant."""
-    names = {**ELSEWHERE, **{verb: verb for verb in VERBS}}
-    return f"there is no verb {name!r}{meant(name, names)} ({PROG} help has them all)"
+def unknown_verb(name: str) -> NoReturn:
+    """Say that there is no verb of this name, and which may have been meant; ends with exit code 2."""
+    no_verb(name, {**ELSEWHERE, **{verb: verb for verb in VERBS}}, PROG, "help")
 
 
 ABOUT = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import Any
 
 from claracore.cli.client import JSON, MODEL, TIMEOUT_SECONDS, URL, Server, complete_model, path_of, show_json
@@ -9,10 +12,12 @@ from claracore.cli.conversations import conversation_lines
 from claracore.cli.memory_bars import memory_bars
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, flag, word
-from claracore.core.units import MIB, lasting
+from claracore.core.units import MIB, counted, lasting
 
 LOAD_SECONDS = 3600.0
 """A model may take long; the server knows when to give up."""
+QUIET_SECONDS = 1.0
+"""So long nothing is said of answers that are waited for."""
 
 
 def ps(*, every: bool, verbose: bool, url: str | None, as_json: bool) -> None:
@@ -80,7 +85,6 @@ def _load(server: Server, model: str) -> dict[str, Any]:
 def _watched(server: Server, model: str) -> dict[str, Any]:
     """Load a model, and show how that goes."""
     from concurrent.futures import Future, wait  # noqa: PLC0415 - for this verb only
-    from threading import Thread  # noqa: PLC0415 - as above
 
     from claracore.cli.load_shown import load_meter  # noqa: PLC0415 - as above
     from claracore.cli.waiting import LOOK_SECONDS, LOOK_TIMEOUT_SECONDS  # noqa: PLC0415 - as above
@@ -107,17 +111,41 @@ def unload(*, models: list[str], url: str | None, as_json: bool) -> None:
     """Unload models, and wait until they are gone."""
     server = Server(url)
     stopped = [model for model in models if _is_stopped(server, model)]
+    unloaded = [model for model in models if model not in stopped]
     paths = [f"/api/models/unload/{path_of(model)}" for model in models] or ["/api/models/unload"]
     for path in paths:
-        server.ask("POST", path, timeout_seconds=LOAD_SECONDS)
+        with _waiting_said(server, models):
+            server.ask("POST", path, timeout_seconds=LOAD_SECONDS)
     if as_json:
-        show_json({"unloaded": models or "all"})
+        show_json({"unloaded": unloaded if models else "all", "not_loaded": stopped})
         return
-    unloaded = [model for model in models if model not in stopped]
     if unloaded or not models:
         say(f"unloaded {', '.join(unloaded) or 'all models'}")
     for model in stopped:
         say(f"{model} was not loaded")
+
+
+@contextmanager
+def _waiting_said(server: Server, models: list[str]) -> Iterator[None]:
+    """Say on stderr for whose answers it is waited, where that takes longer than a moment."""
+    over = Event()
+
+    def say_it() -> None:
+        if over.wait(QUIET_SECONDS):
+            return
+        found = server.asked("/api/models", timeout_seconds=TIMEOUT_SECONDS)
+        rows = [row for row in (found or {"models": ()})["models"] if row["serving"]]
+        named = [row for row in rows if not models or {row["id"], *row["aliases"]} & set(models)]
+        busy = " and ".join(f"{counted(row['serving'], 'answer')} of {row['id']}" for row in named)
+        if busy and not over.is_set():
+            say(f"waiting for {busy} to end, for as long as `unloadTimeout` allows", err=True)
+
+    watcher = Thread(target=say_it, name="unload", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        over.set()
 
 
 def _is_stopped(server: Server, model: str) -> bool:

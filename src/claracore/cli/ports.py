@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from claracore.cli.client import URL, Server, running_server, show_json
+from claracore.cli.ending import USAGE, end
 from claracore.cli.terminal import beside, say, table
 from claracore.cli.verb import Verb, VerbGroup, flag, option, within, word
 from claracore.core.ports.listen import Listen, parse_listen
@@ -41,8 +42,7 @@ def show_ports(
     try:
         found = told_by(Server(url), "/api/ports", ReportView) if url else _report(config, config_dir, listen)
     except ClaraCoreError as error:
-        say(error, err=True)
-        raise SystemExit(2) from error
+        end(error.message, USAGE, error.code)
     show_json(asdict(found)) if as_json else say(as_text(found))
     if any(finding.severity == "error" for finding in found.findings):
         raise SystemExit(1)

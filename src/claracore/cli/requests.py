@@ -8,7 +8,7 @@ from typing import Any
 from claracore.cli.client import JSON, URL, Server, show_json
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, option
-from claracore.core.units import lasting
+from claracore.core.units import counted, lasting
 
 HEAD = ("id", "model", "state", "age", "tokens", "bytes", "path", "client")
 
@@ -20,11 +20,24 @@ def requests(*, cancel: int | None, url: str | None, as_json: bool) -> None:
         done = server.ask("POST", f"/api/requests/{cancel}/cancel")
         show_json(done) if as_json else say(f"request {cancel} was ended")
         return
-    found = server.ask("GET", "/api/requests")["requests"]
+    answer = server.ask("GET", "/api/requests")
+    found = answer["requests"]
     if as_json:
         show_json(found)
-    else:
+        return
+    former = former_lines(answer)
+    if found or not former:
         say("\n".join(table(HEAD, [request_cells(row) for row in found])) if found else "no requests are in flight")
+    for line in former:
+        say(line)
+
+
+def former_lines(answer: dict[str, Any]) -> list[str]:
+    """Return what the process before an upgrade still answers, in lines; nothing from a server that does not tell."""
+    return [
+        f"{counted(count, 'request')} of {model}: answered to the end by the process before the upgrade"
+        for model, count in answer.get("former", {}).items()
+    ]
 
 
 def request_cells(row: dict[str, Any]) -> list[str]:

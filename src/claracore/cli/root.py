@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
+from claracore.cli.ending import end, hear
 from claracore.cli.index import PROG, VERBS, parser, unknown_verb, verb
 from claracore.cli.interrupts import interrupt_once
 from claracore.cli.terminal import accept_any_text, say
-from claracore.cli.verb import USAGE
 from claracore.errors import ClaraCoreError
 
 
 def dispatch(argv: Sequence[str]) -> None:
     """Do what the words say. Raises ClaraCoreError, OSError, SystemExit (2 for words that cannot be understood)."""
+    hear(argv)
     if "_ARGCOMPLETE" in os.environ:  # the shell asks for words
         from claracore.cli.completion import complete  # noqa: PLC0415 - only then
 
@@ -26,7 +26,7 @@ def dispatch(argv: Sequence[str]) -> None:
     if first in VERBS:
         verb(first).run(f"{PROG} {first}", rest)
     elif first and not first.startswith("-"):
-        _end(unknown_verb(first), USAGE)
+        unknown_verb(first)
     elif first in {"--install-completion", "--show-completion"}:
         from claracore.cli.completion import install, script  # noqa: PLC0415 - only where it is needed, as below
 
@@ -51,7 +51,7 @@ def run(argv: Sequence[str]) -> None:
     try:
         dispatch([_long(word) for word in argv])
     except ClaraCoreError as error:
-        _end(error.message)
+        end(error.message, 1, error.code, lead=f"{PROG}: ")
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -59,12 +59,7 @@ def run(argv: Sequence[str]) -> None:
         sys.exit(130)
     except OSError as error:
         what = f"{error.filename}: " if error.filename is not None else ""
-        _end(f"{what}{error.strerror or error}")
-
-
-def _end(message: str, code: int = 1) -> NoReturn:
-    say(f"{PROG}: {message}", err=True)
-    sys.exit(code)
+        end(f"{what}{error.strerror or error}", 1, "os_error", lead=f"{PROG}: ")
 
 
 GO_FLAGS = {"-config", "-config-dir", "-listen", "-watch-config", "-models-folder", "-version", "-help"}

@@ -155,7 +155,8 @@ def _run(options: Options, terminal: Terminal, once_served: Callable[[str], None
             def ready() -> None:
                 terminal.follow(app.configuration.now.config, app.supervisor)
                 app.configuration.follow(_ShownConfiguration(terminal, app.supervisor))
-                print(welcome(app), flush=True)
+                if options.taking is None:  # else the process before has said all that, on the same terminal
+                    print(welcome(app), flush=True)
                 once_served(app.url)
 
             await app.run(ready)

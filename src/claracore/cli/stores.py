@@ -131,7 +131,7 @@ def ask(found: FoundStores, seconds: float | None = None) -> list[ModelStore]:
     """Ask which stores to use until the answer can be understood; none when there is no answer (in so many seconds)."""
     while True:
         try:
-            say("Use them? [Enter: all, n: none, or numbers such as 1,3] ", end="")
+            say(_question(found), end="")
             answer = _answer(seconds).strip().lower()
         except EOFError:
             say()
@@ -144,6 +144,12 @@ def ask(found: FoundStores, seconds: float | None = None) -> list[ModelStore]:
         if all(number.isdecimal() and 1 <= int(number) <= len(found.stores) for number in numbers):
             return [found.stores[number - 1] for number in sorted(set(map(int, numbers)))]
         say(f"{answer!r} is none of these: numbers go from 1 to {len(found.stores)}")
+
+
+def _question(found: FoundStores) -> str:
+    if len(found.stores) > 1:
+        return "Use them? [Enter: all, n: none, or numbers such as 1,3] "
+    return f"Use {'it' if len(found.models) == 1 else 'them'}? [Enter: yes, n: no] "
 
 
 def _answer(seconds: float | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from claracore.cli.client import URL, Server
 from claracore.cli.memory_bars import memory_bars
 from claracore.cli.requests import HEAD as REQUESTS_HEAD
-from claracore.cli.requests import request_cells
+from claracore.cli.requests import former_lines, request_cells
 from claracore.cli.terminal import say, table
 from claracore.cli.verb import Verb, decimal_within, option
 from claracore.core.units import counted, gib, lasting
@@ -75,7 +75,8 @@ def shown(look: Look) -> list[str]:
     ]
     lines += table(HEAD, [_model_cells(model, requests) for model in active]) if active else ["no model runs"]
     lines += ["", *memory_bars(look["memory"]["devices"])]
-    return lines + (["", *table(REQUESTS_HEAD, [request_cells(one) for one in requests])] if requests else [])
+    lines += ["", *table(REQUESTS_HEAD, [request_cells(one) for one in requests])] if requests else []
+    return [*lines, *former_lines(look["requests"])]
 
 
 def _model_cells(model: dict[str, Any], requests: list[dict[str, Any]]) -> list[str]:

@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from claracore.cli.ending import USAGE, end
 from claracore.cli.terminal import beside
-
-USAGE = 2
-"""Exit code for words that cannot be understood."""
 
 NEAR = 0.7
 """How alike a word and a name must be (`difflib`'s ratio) for one to be meant by the other."""
@@ -161,13 +159,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End with exit code 2; say where help is instead of printing half of it."""
         order = " (a verb comes first, its options after it)" if message.startswith("unrecognized") else ""
-        self.exit(USAGE, f"{self.prog}: {message}{order}; see {self.prog} --help\n")
+        end(f"{message}{order}; see {self.prog} --help", USAGE, "usage", lead=f"{self.prog}: ")
 
 
 def meant(word: str, names: Mapping[str, str]) -> str:
     """Ask whether the nearest was meant, from names to what they are called here; nothing where none is near."""
     near = difflib.get_close_matches(word, names, 1, NEAR)
     return f"; did you mean {names[near[0]]!r}?" if near else ""
+
+
+def no_verb(name: str, names: Mapping[str, str], prog: str, help_words: str) -> NoReturn:
+    """Say that a program has no verb of this name, which one may have been meant, and end with exit code 2."""
+    message = f"there is no verb {name!r}{meant(name, names)} ({prog} {help_words} has them all)"
+    end(message, USAGE, "usage", lead=f"{prog}: ")
 
 
 def explained(summaries: Mapping[str, str]) -> str:
@@ -236,14 +240,15 @@ class VerbGroup:
         if verb is not None:
             verb.run(f"{prog} {words[0]}", words[1:])
             return
+        is_word = bool(words) and not words[0].startswith("-")
+        if is_word and (self.alone is None or all(argument.flags for argument in self.alone.takes.values())):
+            no_verb(words[0], {name: name for name in self.verbs}, prog, "--help")
         parser = self.parser(prog)
         if self.alone is not None:
             self.alone.call(parser, words)
             return
         parser.parse_known_args(words[:1])  # --help
         if words:
-            parser.error(
-                f"{words[0]!r} is none of {', '.join(self.verbs)}{meant(words[0], {name: name for name in self.verbs})}"
-            )
+            parser.error(f"unrecognized arguments: {' '.join(words)}")
         parser.print_help()
         raise SystemExit(USAGE)

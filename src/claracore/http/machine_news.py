@@ -82,11 +82,12 @@ class MachineNews:
         self.apply(self._configuration.now.config)
         try:
             known = await asyncio.to_thread(self.joined.file.load)
+            await self.own_head.begin(known)
+            await self.joined.begin(known)
         except FileUnusable as error:
             logger.error("%s; the machines that have joined are not followed", error)  # noqa: TRY400 - no bug
-            return
-        await self.own_head.begin(known)
-        await self.joined.begin(known)
+        finally:
+            self._machines.cluster.complete.set()
 
     def apply(self, config: Config) -> None:
         """Act by another configuration."""

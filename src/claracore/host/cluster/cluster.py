@@ -56,6 +56,8 @@ class Cluster:
         """Which machines are preferred."""
         self.drained: frozenset[str] = frozenset()
         """Those that get no new requests."""
+        self.complete = asyncio.Event()
+        """Set when all are followed that were, before this start too."""
         self.reservations: Reservations | None = None
         """Who reserves nodes for models that several of them run."""
         self._new_membership = new_membership

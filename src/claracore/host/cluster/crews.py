@@ -8,10 +8,13 @@ either. Last word has the machine itself, which runs one rank at a time (`held_r
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlsplit
 
 from claracore.core.cluster.crew import Crew, CrewNeed, CrewOffer, crew_of, missing
+from claracore.core.cluster.watch import NOT_HEARD_YET
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.ranks import serves_rpc
 from claracore.core.config.routing import PeerConfig
@@ -20,6 +23,8 @@ from claracore.host.cluster.addresses import routed_address, some_address
 from claracore.host.cluster.cluster import Cluster
 
 RETRY_AFTER_SECONDS: Final = 10
+FIRST_SECONDS: Final = 10.0
+"""A look takes 2 s at most; before the first one ClaraCore itself may still be starting."""
 
 
 class MachinesMissing(ClaraCoreError):
@@ -57,7 +62,8 @@ class Crews:
 
         As many of the first as are needed are taken until `end`. Raises MachinesMissing, which says of each why not.
         """
-        need = CrewNeed(model.nodes - 1, model.memory, is_open=serves_rpc(model))
+        need = _need(model)
+        await self._first_heard()
         addresses = await asyncio.to_thread(self._addresses)
         crew = crew_of(self._offers(addresses), need, self.cluster.wish)
         if len(crew.able) < need.others:
@@ -70,6 +76,15 @@ class Crews:
         for node in reserved[: need.others]:
             self.take(node, model.id)
         return reserved, addresses
+
+    async def foreseen(self, model: ModelConfig) -> MachinesMissing | None:
+        """Return what a start of a model fails with, whichever models of this head make room for it."""
+        need = _need(model)
+        await self._first_heard()
+        addresses = await asyncio.to_thread(self._addresses)
+        offers = [replace(offer, taken_by="") for offer in self._offers(addresses)]
+        crew = crew_of(offers, need, self.cluster.wish)
+        return _missing(model, need, crew) if len(crew.able) < need.others else None
 
     async def _reserved(self, crew: Crew, need: CrewNeed, start: str) -> tuple[str, ...] | None:
         """Reserve machines where there is somebody who does that and knows enough of them."""
@@ -84,10 +99,11 @@ class Crews:
         if found is None:
             return None if fewest else unknown
         # A machine that another model of this head has taken meanwhile is not there any more.
-        if any(node in self._taken for node in (*found, *unknown)):
-            self._give_back(start)
-            return None
-        return (*found, *unknown)
+        free = tuple(node for node in (*found, *unknown) if node not in self._taken)
+        if len(free) >= need.others:
+            return free
+        self._give_back(start)
+        return None
 
     def _give_back(self, start: str) -> None:
         if self.cluster.reservations is not None:
@@ -95,12 +111,27 @@ class Crews:
 
     def short(self, model: ModelConfig, refused: dict[str, str]) -> MachinesMissing:
         """Return the error of a model whose machines did not take its ranks."""
-        need = CrewNeed(model.nodes - 1, model.memory)
-        return _missing(model, need, Crew((), refused))
+        return _missing(model, _need(model), Crew((), refused))
 
     def peer(self, node: str) -> PeerConfig | None:
         """Return how a machine is asked; None for one that is followed no more."""
         return self.cluster.peers.get(node)
+
+    async def _first_heard(self) -> None:
+        """Wait a moment for the first word of machines, of which none is known right after a start of this one."""
+        heard = asyncio.Event()
+        watched: set[str] = set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_SECONDS):
+                await self.cluster.complete.wait()
+                while unheard := {name for name, node in self.cluster.nodes.items() if node.why == NOT_HEARD_YET}:
+                    for name in unheard - watched:
+                        self.cluster.watch(name, heard.set)
+                    watched |= unheard
+                    await heard.wait()
+                    heard.clear()
+        for name in watched:
+            self.cluster.unwatch(name, heard.set)
 
     def _addresses(self) -> dict[str, str]:
         """Return the address of each machine that is followed; a name that nobody knows stays one. Blocking."""
@@ -127,6 +158,10 @@ class Crews:
 async def master_address(towards: str) -> str:
     """Return the address of this machine from which another one is reached, and at which that one reaches it."""
     return await asyncio.to_thread(routed_address, towards)
+
+
+def _need(model: ModelConfig) -> CrewNeed:
+    return CrewNeed(model.nodes - 1, model.memory, is_open=serves_rpc(model))
 
 
 def _missing(model: ModelConfig, need: CrewNeed, crew: Crew) -> MachinesMissing:

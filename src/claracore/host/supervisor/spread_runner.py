@@ -38,8 +38,9 @@ class SpreadRunner:
         return self._around.local.new_run(model, output, listener)
 
     async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
-        """Return with what a start is sure to fail here."""
-        return await self._around.local.foreseen(model, output)
+        """Return with what a start is sure to fail: here, or because there are too few machines."""
+        found = await self._around.local.foreseen(model, output)
+        return await self._around.crews.foreseen(model) if found is None and is_spread(model) else found
 
     def stamp(self, model: ModelConfig) -> Hashable:
         """Return what another start depends on: the files here, and which machines are there."""

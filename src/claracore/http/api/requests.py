@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from claracore.errors import NotFound
 from claracore.http.api.dependencies import GatewayDep, RuntimeDep
 from claracore.http.api.events.snapshot import SNAPSHOT
-from claracore.http.api.views import RequestView, request_views
+from claracore.http.api.views import RequestView, former_requests, request_views
 
 router = APIRouter(tags=["requests"])
 
@@ -17,6 +17,8 @@ class RequestsView(BaseModel):
     """Requests in flight, the oldest first."""
 
     requests: list[RequestView]
+    former: dict[str, int]
+    """How many of each model the process answers to their end that served before an upgrade."""
 
 
 class Cancelled(BaseModel):
@@ -28,7 +30,7 @@ class Cancelled(BaseModel):
 @router.get("/api/requests", dependencies=SNAPSHOT)
 async def requests(runtime: RuntimeDep) -> RequestsView:
     """List the requests that wait for a model or are being answered."""
-    return RequestsView(requests=request_views(runtime))
+    return RequestsView(requests=request_views(runtime), former=former_requests(runtime))
 
 
 @router.post("/api/requests/{id}/cancel")

@@ -175,7 +175,7 @@ class Views:
             if pid is not None and with_memory
             else None,
             memory=_footprint(runtime, model_id),
-            load_seconds=_rounded(last.load_seconds),
+            load_seconds=_rounded(slot.load_seconds if last.load_seconds is None and slot else last.load_seconds),
             **_loading(expected),
             asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
@@ -308,6 +308,13 @@ def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
 def request_views(runtime: Runtime) -> list[RequestView]:
     """Return the requests in flight, the oldest first."""
     return [request_view(runtime, id_, request) for id_, request in sorted(runtime.in_flight.items())]
+
+
+def former_requests(runtime: Runtime) -> dict[str, int]:
+    """Return how many requests of each model the process still has from which this one has taken over."""
+    ours = runtime.in_flight.keys()
+    slots = runtime.supervisor.slots.values()
+    return {slot.model: count for slot in slots if (count := len(slot.serving - ours))}
 
 
 def request_view(runtime: Runtime, id_: int, request: InFlight) -> RequestView:
