@@ -16,7 +16,9 @@ from e2e.instance import fake, until
 from e2e.joined import NONE, Joined
 from e2e.ports import claracore
 
-NAME = "org/qwen/qwen.gguf"
+NAME = "qwen/qwen.gguf"
+PATH = Path("/proc/self/cwd/downloads", NAME)
+"""A path that means another file to each machine, although they share a disk here."""
 
 
 @pytest.fixture
@@ -25,8 +27,8 @@ def machines(tmp_path: Path) -> Iterator[Joined]:
         yield Joined(tmp_path, stack)
 
 
-def shares(fetch: str, path: Path, more: str = "") -> str:
-    cmd = f'{fake("--alias", "qwen-here")} --model "{path}"'
+def shares(fetch: str, more: str = "") -> str:
+    cmd = f"{fake('--alias', 'qwen-here')} --model {PATH}"
     return f"models:\n  qwen: {{cmd: '{cmd}', placement: {{nodes: all, fetch: {fetch}}}}}\n{more}"
 
 
@@ -45,7 +47,7 @@ def model_there(machines: Joined) -> dict[str, Any]:
 def test_a_request_waits_for_the_file_and_is_answered(machines: Joined) -> None:
     path = machines.folder / "head/downloads" / NAME
     body = body_of(path, 40_000_000)
-    machines.start("head", shares("head", path))
+    machines.start("head", shares("head"))
     machines.start("node", NONE)
     machines.join_well("node", "desk")
     until(lambda: bool(model_there(machines)))
@@ -66,7 +68,7 @@ def test_a_request_waits_for_the_file_and_is_answered(machines: Joined) -> None:
 def test_without_leave_its_place_says_why(machines: Joined) -> None:
     path = machines.folder / "head/downloads" / NAME
     body_of(path, 1000)
-    machines.start("head", shares("no", path))
+    machines.start("head", shares("no"))
     machines.start("node", NONE)
     machines.join_well("node", "desk")
     until(lambda: bool(model_there(machines).get("why")))
@@ -83,7 +85,7 @@ def test_without_leave_its_place_says_why(machines: Joined) -> None:
     own = machines.folder / "node/downloads/brought.gguf"
     own.parent.mkdir(exist_ok=True)
     own.write_bytes(path.read_bytes())
-    machines.write("head", shares("no", path, "logLevel: warn\n"))
+    machines.write("head", shares("no", "logLevel: warn\n"))
     machines.running["node"].end()
     machines.start("node", NONE)
     until(lambda: not model_there(machines).get("why", "-"))
@@ -93,7 +95,7 @@ def test_without_leave_its_place_says_why(machines: Joined) -> None:
 def test_who_may_fetch_what(machines: Joined) -> None:
     path = machines.folder / "head/downloads" / NAME
     body = body_of(path, 300_000)
-    machines.start("head", shares("no", path))
+    machines.start("head", shares("no"))
     machines.start("node", NONE)
     machines.join_well("node", "desk")
     until(lambda: bool(model_there(machines)))
@@ -123,7 +125,7 @@ def test_who_may_fetch_what(machines: Joined) -> None:
 def test_kill_9_of_either_side_in_the_middle(machines: Joined) -> None:
     path = machines.folder / "head/downloads" / NAME
     body = body_of(path, 400_000_000)
-    machines.start("head", shares("head", path))
+    machines.start("head", shares("head"))
     machines.start("node", NONE)
     machines.join_well("node", "desk")
     part = machines.folder / "node/downloads" / f"{NAME}.part"
@@ -134,7 +136,7 @@ def test_kill_9_of_either_side_in_the_middle(machines: Joined) -> None:
     machines.start("node", NONE)
     until(lambda: part.stat().st_size > size + 10_000_000)
     machines.running["head"].process.kill()
-    machines.start("head", shares("head", path))
+    machines.start("head", shares("head"))
     with ThreadPoolExecutor() as pool:
         until(lambda: (machines.node() or {}).get("state") == "up")
         asked = pool.submit(machines.head.chat, "desk/qwen")

@@ -21,7 +21,7 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.cluster import Cluster
-from claracore.host.cluster.lacking import files_not_there
+from claracore.host.cluster.lacking import files_not_there, may_wait
 from claracore.host.cluster.members import Membership, polled_peers
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.health import Loading
@@ -100,7 +100,7 @@ class RemoteRun:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LONGEST_WAIT_SECONDS):
                 while not self._stop.given and not self._is_lost() and (model := self._there()).fit is Fit.FETCH:
-                    if model.left_seconds is not None and model.left_seconds > LONGEST_WAIT_SECONDS:
+                    if not may_wait(model):
                         break
                     self._loading = Loading(f"{model.why} on {self._node_name}")
                     self._listener.reported(self._model.id)
@@ -191,13 +191,18 @@ class ClusterRunner:
 
     async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
         """Return with what a start is sure to fail, where it is one of this host."""
-        is_remote = self._cluster.parts(model.id) is not None and not model.cmd
-        return None if is_remote else await self._local.foreseen(model, output)
+        if self._cluster.parts(model.id) is not None and not model.cmd:
+            return None
+        if (lacking := self._cluster.lacking(model.id)) is not None:
+            return files_not_there(model.id, lacking, "this machine")
+        return await self._local.foreseen(model, output)
 
     def stamp(self, model: ModelConfig) -> Hashable:
         """Return what another start depends on: the files here; the state of the node there."""
         parts = self._cluster.parts(model.id)
         if parts is None or model.cmd:
-            return self._local.stamp(model)
+            lacking = self._cluster.lacking(model.id)
+            stamp = self._local.stamp(model)
+            return stamp if lacking is None else (stamp, lacking.fit, lacking.left_seconds)
         found = self._cluster.model(model.id)
         return (found[0].state, found[0].since, found[1].fit, found[1].left_seconds) if found is not None else None
