@@ -117,6 +117,19 @@ def test_what_is_put_in_its_place_is_not_given(door: AtDoor, tmp_path: Path) -> 
     play(talk())
 
 
+def test_just_started_it_asks_for_patience(door: AtDoor) -> None:
+    async def talk() -> None:
+        for secrets in (None, (SECRET,)):
+            door.files = SharedFiles()
+            door.files.secrets = secrets
+            transport = httpx2.ASGITransport(create_app([door.files]), raise_app_exceptions=False)
+            door.client = httpx2.AsyncClient(transport=transport, base_url="http://head")
+            refused = await door.get()
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+
+    play(talk())
+
+
 def test_the_checksum_is_read_once(door: AtDoor, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[int] = []
     original = os.pread

@@ -84,9 +84,9 @@ class JoinedNodes:
 
     async def _act(self, remembered: Remembered) -> None:
         self._machines.drained = remembered.drained
+        self.files.secrets = tuple(node.secret for node in remembered.nodes if node.secret)
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
-            self.files.secrets = tuple(node.secret for node in remembered.nodes if node.secret)
             await self._configuration.nodes_joined(remembered.nodes)
 
     async def _changed(self, edit: Callable[[Remembered], Remembered]) -> Remembered:

@@ -1,8 +1,8 @@
 """How do the files of the head's models come to this machine, and how far are they?
 
 What is missing becomes downloads like any other: queued, locked, resumed after whatever has happened, and checked as a
-whole. What went wrong is tried again when the head is heard of: at once when it had been away, else once a minute.
-Files that have come stay when their model goes; what had only been begun is deleted then.
+whole. What went wrong is tried again when the head is heard of: at once when it had been away, else later each time,
+once a minute in the end. Files that have come stay when their model goes; what had only been begun is deleted then.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ from claracore.host.cluster.held_files import held_files
 from claracore.host.cluster.shared_files import header_of
 from claracore.host.library.download import OPEN, Download, DownloadStatus, FileState
 from claracore.host.library.downloads import Downloads
-from claracore.host.library.hub_errors import HubUnreachable
+from claracore.host.library.hub_errors import HubUnreachable, TransientFailure
 from claracore.host.library.partial import WrongBytes
 
 logger = logging.getLogger("claracore.cluster")
 
 AWAY_SECONDS: Final = 3.0
 """The head asks once a second; one that has not for so long was away."""
-AGAIN_SECONDS: Final = 60.0
+FIRST_PAUSE_SECONDS: Final = 5.0
+LONGEST_PAUSE_SECONDS: Final = 60.0
 
 
 class ModelFolders(Protocol):
@@ -75,6 +76,7 @@ class Fetching:
         self._settling = asyncio.Lock()
         self._heard_at: float | None = None
         self._tried_at = 0.0
+        self._pause = FIRST_PAUSE_SECONDS
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def take(self, models: Sequence[SharedModel]) -> tuple[WantedModel, ...]:
@@ -201,8 +203,12 @@ class Fetching:
         now = asyncio.get_running_loop().time()
         was_away = self._heard_at is None or now - self._heard_at > AWAY_SECONDS
         self._heard_at = now
-        if (was_away or now - self._tried_at > AGAIN_SECONDS) and self._has_trouble:
+        if was_away:
+            self._pause = FIRST_PAUSE_SECONDS
+        if not self._has_trouble:
             self._tried_at = now
+        elif was_away or now - self._tried_at > self._pause:
+            self._tried_at, self._pause = now, min(2 * self._pause, LONGEST_PAUSE_SECONDS)
             self._soon(self._try_again())
 
     @property
@@ -273,7 +279,11 @@ def _fetches(download: Download, plan: Plan, folder: Path) -> bool:
 
 
 def _under_way(file: SharedFile, download: Download, state: FileState) -> NodeFile:
+    """Return how a file is that is being fetched; so is one whose fetching is to be tried again by itself."""
     speed = download.bytes_per_second
     left = (file.size - state.done) / speed if speed else None
     why = "paused there" if download.status is DownloadStatus.PAUSED else download.error or ""
-    return NodeFile(file.name, file.size, state.done, fetching=download.status in OPEN, left_seconds=left, why=why)
+    comes = download.status in OPEN or (
+        download.status is DownloadStatus.FAILED and download.error_code == TransientFailure.code
+    )
+    return NodeFile(file.name, file.size, state.done, fetching=comes, left_seconds=left, why=why)

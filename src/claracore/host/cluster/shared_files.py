@@ -43,23 +43,37 @@ class FileChanged(Conflict):
     way_out = "Nothing to do: nodes are told of the new one; if not, `claracore config reload` on the head."
 
 
+class FilesNotKnown(ClaraCoreError):
+    """Which files are shared, and with whom, is still being found out; 503."""
+
+    status = 503
+    code = "shared_files_not_known"
+    cause = "ClaraCore has only just been started, and is still finding out which files its models share."
+    way_out = "Nothing to do: nodes ask again."
+
+    def __init__(self) -> None:
+        super().__init__("which files are shared is still being found out", retry_after_seconds=1)
+
+
 class SharedFiles:
     """The files that are given."""
 
     def __init__(self) -> None:
-        self.secrets: tuple[str, ...] = ()
-        """One of each machine that has joined: with any of these somebody is let in."""
+        self.secrets: tuple[str, ...] | None = None
+        """One of each machine that has joined: with any of these somebody is let in. None: not known yet."""
         self.on_change: Callable[[], None] = lambda: None
         """Called, once for each announcement, when a file is found to be another one than was announced."""
         self._has_told = False
-        self._files: dict[str, tuple[SharedFile, Path]] = {}
+        self._files: dict[str, tuple[SharedFile, Path]] | None = None
         self._digests: dict[tuple[str, str], str] = {}
         """By real path and version."""
         self._digesting = asyncio.Lock()
         self._reading: dict[Path, asyncio.Task[None]] = {}
 
     def lets_in(self, secret: str) -> bool:
-        """Whether this is the secret of a machine that has joined."""
+        """Whether this is the secret of a machine that has joined. Raises FilesNotKnown."""
+        if self.secrets is None:
+            raise FilesNotKnown
         given = secret.encode("utf-8", "surrogatepass")
         return any(hmac.compare_digest(each.encode(), given) for each in self.secrets)
 
@@ -106,6 +120,8 @@ class SharedFiles:
             os.close(found.descriptor)
 
     def _known(self, name: str) -> tuple[SharedFile, Path]:
+        if self._files is None:
+            raise FilesNotKnown
         try:
             return self._files[name]
         except KeyError:
