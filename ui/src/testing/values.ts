@@ -63,6 +63,8 @@ export function flight(id: number, more: Partial<Flight> = {}): Flight {
     path: '/v1/chat/completions',
     client: '127.0.0.1',
     state: 'waiting',
+    tokens: 0,
+    tokens_per_second: null,
     position: null,
     arrived_at: 0,
     served_at: null,

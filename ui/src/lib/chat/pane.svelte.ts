@@ -1,7 +1,8 @@
 /** How does one conversation with one model proceed? Sends, streams, stops, goes on, makes again, edits. */
 import { ask } from '../api/client';
-import { sentence } from '../api/errors';
+import { isRecord, sentence } from '../api/errors';
 import { events } from '../api/sse';
+import { live } from '../live.svelte';
 import { triedAgain } from './again';
 import { Answer } from './answer';
 import { filled } from './attachments/attached';
@@ -194,7 +195,11 @@ export class Pane {
       message.cut = answer.cut;
     } catch (error) {
       if (abort.signal.aborted) message.stopped = true;
-      else message.error = explainedLength(error, model) ?? sentence(error);
+      else {
+        // Why it did not start is known before it is spoken of: it is shown as that, and not first as a raw sentence.
+        if (isRecord(error) && error.code === 'model_failed') await live.refresh();
+        message.error = explainedLength(error, model) ?? sentence(error);
+      }
     } finally {
       message.text = answer.text;
       message.reasoning = answer.reasoning;
