@@ -7,6 +7,7 @@ that several machines could answer, and not at all where no peer is followed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -70,6 +71,8 @@ class Cluster:
         self._followed: Mapping[str, PeerConfig] = {}
         self.nodes: dict[str, Node] = {}
         self._models: dict[str, dict[str, NodeModel]] = {}
+        self.changes: Counter[str] = Counter()
+        """How often each node, or what it says of itself, has become another one."""
         self._listener: ClusterListener | None = None
         self._watchers: dict[str, set[Callable[[], None]]] = {}
         self._following: asyncio.Task[None] | None = None
@@ -130,6 +133,7 @@ class Cluster:
                 listener.node_lost(node)
             elif (isinstance(event, NodeUp) or former.state is NodeState.LOST) and listener is not None:
                 listener.node_up(node)
+        self.changes[name] += 1
         if not isinstance(event, NodeUp):  # what it has is told right after it
             for watcher in tuple(self._watchers.get(name, ())):
                 watcher()

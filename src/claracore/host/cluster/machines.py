@@ -8,11 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from operator import is_not
 from typing import TYPE_CHECKING, Protocol
 
 from claracore.core.cluster.model import Fit, NodeKind, NodeState
 from claracore.core.cluster.part_state import WantedPart, is_outdated
-from claracore.core.cluster.place import LOCAL, OUTDATED, ModelPlace, Offer, PlacementWish, places, why_no_place
+from claracore.core.cluster.place import (
+    LOCAL,
+    OUTDATED,
+    Candidate,
+    ModelPlace,
+    Offer,
+    PlacementWish,
+    best,
+    candidate,
+    ordered,
+    why_no_place,
+)
 from claracore.core.config.peers import shared_names
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.lacking import files_not_there
@@ -73,6 +85,10 @@ class Machines:
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
         self._turn = 0
+        self._known: dict[str, tuple[int, str, int, Candidate | None]] = {}
+        """How good models of other machines are: for so many requests of ours, a node, and so many changes of that."""
+        self._known_for: tuple[object, ...] = ()
+        """What else that depends on."""
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration."""
@@ -182,7 +198,33 @@ class Machines:
     def places(self, model_ids: tuple[str, ...]) -> tuple[ModelPlace, ...]:
         """Return where a request for one of these models may go, the best place first."""
         self._turn += 1
-        return places([self.offer(model_id) for model_id in model_ids], self.cluster.wish, self._turn)
+        return ordered(self._candidates(model_ids), self.cluster.wish, self._turn)
+
+    def best(self, model_ids: tuple[str, ...]) -> ModelPlace | None:
+        """Return the first of `places`."""
+        self._turn += 1
+        return best(self._candidates(model_ids), self.cluster.wish, self._turn)
+
+    def _candidates(self, model_ids: tuple[str, ...]) -> list[Candidate | None]:
+        """Return how good each of these models is, as far as possible as it was found before."""
+        cluster = self.cluster
+        present = (cluster.wish, cluster.drained, cluster.peers, self.parts)
+        if len(self._known_for) != len(present) or any(map(is_not, self._known_for, present)):
+            self._known, self._known_for = {}, present
+        known, changes, slots = self._known, cluster.changes, self._supervisor.slots
+        found = []
+        for model_id in model_ids:
+            slot, before = slots.get(model_id), known.get(model_id)
+            own = len(slot.serving) + len(slot.waiting) if slot is not None else 0
+            if before is not None and before[0] == own and before[2] == changes[before[1]]:
+                found.append(before[3])
+                continue
+            offer = self.offer(model_id)
+            chosen = candidate(offer, cluster.wish)
+            if offer.node != LOCAL:
+                known[model_id] = (own, offer.node, changes[offer.node], chosen)
+            found.append(chosen)
+        return found
 
     def places_of(self, name: str) -> tuple[ModelPlace, ...]:
         """Return the places of a name that several machines have; none for any other."""
