@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from operator import is_not
 from typing import TYPE_CHECKING, Protocol
 
-from claracore.core.cluster.model import Fit, NodeKind, NodeState
+from claracore.core.cluster.model import Fit, NodeKind, NodeModel, NodeState
 from claracore.core.cluster.part_state import WantedPart, is_outdated
 from claracore.core.cluster.place import (
     LOCAL,
@@ -72,6 +73,20 @@ class LocalModels(Protocol):
         """Return when none of the models' present servers runs any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """How good a model is, and for what: it is looked up as long as that is the same."""
+
+    own: int
+    """Our requests with it."""
+    node: str
+    changes: int
+    name: str
+    """What it is called there."""
+    told: NodeModel | None
+    chosen: Candidate | None
+
+
 class Machines:
     """Models wherever they are."""
 
@@ -85,8 +100,8 @@ class Machines:
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
         self._turn = 0
-        self._known: dict[str, tuple[int, str, int, Candidate | None]] = {}
-        """How good models of other machines are: for so many requests of ours, a node, and so many changes of that."""
+        self._known: dict[str, _Known] = {}
+        """How good models of other machines are, as far as that was asked for."""
         self._known_for: tuple[object, ...] = ()
         """What else that depends on."""
 
@@ -216,13 +231,18 @@ class Machines:
         for model_id in model_ids:
             slot, before = slots.get(model_id), known.get(model_id)
             own = len(slot.serving) + len(slot.waiting) if slot is not None else 0
-            if before is not None and before[0] == own and before[2] == changes[before[1]]:
-                found.append(before[3])
+            if (
+                before is not None
+                and before.own == own
+                and before.changes == changes[before.node]
+                and before.told is cluster.told(before.node, before.name)
+            ):
+                found.append(before.chosen)
                 continue
-            offer = self.offer(model_id)
-            chosen = candidate(offer, cluster.wish)
-            if offer.node != LOCAL:
-                known[model_id] = (own, offer.node, changes[offer.node], chosen)
+            chosen = candidate(self.offer(model_id), cluster.wish)
+            if (parts := cluster.parts(model_id)) is not None:
+                node, name = parts
+                known[model_id] = _Known(own, node, changes[node], name, cluster.told(node, name), chosen)
             found.append(chosen)
         return found
 
