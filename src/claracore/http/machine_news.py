@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING
 
 from claracore import __version__
 from claracore.core.cluster.model import Node
+from claracore.host.cluster.held_files import Shelves
+from claracore.host.cluster.model_files import FilesOfModels
 from claracore.host.cluster.nodes_file import NodesFile
 from claracore.host.cluster.part_sender import PartSender
+from claracore.host.library.destinations import Destinations
+from claracore.host.library.download import DownloadStore
+from claracore.host.store.downloads import DownloadStoreOnDisk
 from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.prepared import FoundModels
 from claracore.http.joined_nodes import JoinedNodes
@@ -36,6 +41,13 @@ async def announced(options: Options, listen: Listen) -> None:
         await announce(listen, __version__, tls=options.tls is not None, base_path=options.base_path)
 
 
+def _model_files(runtime: Runtime, installation: Installation, joined: JoinedNodes) -> FilesOfModels:
+    configuration, state_dir = runtime.configuration, installation.state_dir
+    shelves = Shelves(Destinations(configuration, installation.followed))
+    store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
+    return FilesOfModels(shelves, store, joined.files)
+
+
 class MachineNews:
     """A `ClusterListener` that has others act."""
 
@@ -58,6 +70,8 @@ class MachineNews:
         self.joined = JoinedNodes(file, self.ray, runtime, installation)
         """Which machines have joined."""
         self.parts = PartSender(runtime.machines)
+        self.parts.with_files = _model_files(runtime, installation, self.joined)
+        self.joined.files.on_change = self.reloaded
         """Who gives the machines that have joined their parts of the configuration."""
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None

@@ -51,7 +51,9 @@ class SharedFile:
     sha256: str = ""
     """Of the whole file; empty where the head does not know it."""
     source: str = ""
-    """Where it came from on the hub; empty where that is not known."""
+    """Where it came from on the hub (`org/repo@revision/file`); empty where that is not known."""
+    path: str = ""
+    """Where the head has it: on a network disk it may be there for the node as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +116,14 @@ def _model_as_json(model: SharedModel) -> dict[str, Any]:
         "name": model.name,
         "entry": dict(model.entry),
         "files": [
-            {"name": file.name, "size": file.size, "header": file.header, "sha256": file.sha256, "source": file.source}
+            {
+                "name": file.name,
+                "size": file.size,
+                "header": file.header,
+                "sha256": file.sha256,
+                "source": file.source,
+                "path": file.path,
+            }
             for file in model.files
         ],
         "fetch": model.fetch.value,
@@ -139,7 +148,7 @@ def _is_shallow(value: object, left: int) -> bool:
 
 
 def _file_of_json(found: dict[str, Any]) -> SharedFile:
-    texts = [found[key] for key in ("name", "header", "sha256", "source")]
+    texts = [found[key] for key in ("name", "header", "sha256", "source", "path")]
     if not all(isinstance(text, str) for text in texts) or not is_file_name(texts[0]) or found["size"] < 0:
         raise ValueError
     return SharedFile(texts[0], int(found["size"]), *texts[1:])

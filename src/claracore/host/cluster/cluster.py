@@ -39,6 +39,10 @@ class ClusterListener(Protocol):
         """Note that the state of a node, or of its models, is another one."""
 
 
+def _nothing(_model_id: str) -> None:
+    return None
+
+
 class Cluster:
     """All nodes that are followed, by name."""
 
@@ -46,6 +50,8 @@ class Cluster:
         """`new_membership` is called, once, when the first peer is to be followed."""
         self.witnesses: dict[str, Witness] = {}
         """What Ray knows of the nodes that it has, by their names."""
+        self.lacking: Callable[[str], NodeModel | None] = _nothing
+        """How a model of our own head's is here whose files are missing; None for all others."""
         self.wish = PlacementWish()
         """Which machines are preferred."""
         self.drained: frozenset[str] = frozenset()
