@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from claracore import __version__
 from claracore.core.cluster.model import Node
+from claracore.core.cluster.signs import AnswersHeard
 from claracore.host.cluster.held_files import Shelves
 from claracore.host.cluster.model_files import FilesOfModels
 from claracore.host.cluster.nodes_file import NodesFile
@@ -73,6 +74,7 @@ class MachineNews:
         self.parts.with_files = _model_files(runtime, installation, self.joined)
         self.joined.files.on_change = self.reloaded
         """Who gives the machines that have joined their parts of the configuration."""
+        self._heard = AnswersHeard()
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
@@ -133,6 +135,10 @@ class MachineNews:
         """Let answers from there take their time again."""
         logger.info("machine %s is there", node.name)
         self._gateway.relay.machine_back(node.name)
+
+    def hears(self, name: str) -> bool:
+        """Return whether an answer from a node has grown since this was asked last of it."""
+        return self._heard.grow(name, self._gateway.relay.bytes_from(name))
 
     def node_changed(self, name: str) -> None:
         """Announce it; it may have to be sent its part of the configuration."""

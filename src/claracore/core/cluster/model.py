@@ -151,6 +151,10 @@ class Node:
     """Why it is not up, for people; empty when it is."""
     report: NodeReport | None = None
     """What it said last, however long ago; None: nothing yet."""
+    lapses: int = 0
+    """How often it has fallen silent of late."""
+    answers: int = 0
+    """How many looks in a row it has answered since."""
 
 
 # --- what becomes of a node ----------------------------------------------------------------------------------------

@@ -11,12 +11,12 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Final
 
 from claracore.core.cluster.model import Fit, Node, NodeModel, NodeState
 from claracore.core.cluster.wanted import LONGEST_WAIT_SECONDS
-from claracore.core.cluster.watch import Witness
+from claracore.core.cluster.watch import WitnessOf
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
@@ -177,9 +177,7 @@ class RemoteRun:
 class ClusterRunner:
     """A `Runner` that has models run where they are."""
 
-    def __init__(
-        self, local: Runner, new_membership: Callable[[Mapping[str, Witness]], Membership] = polled_peers
-    ) -> None:
+    def __init__(self, local: Runner, new_membership: Callable[[WitnessOf], Membership] = polled_peers) -> None:
         self._local = local
         self.cluster = self._cluster = Cluster(new_membership)
 
