@@ -93,16 +93,14 @@ class Crews:
         if reservations is None or not known:
             return able
         unknown = tuple(node for node in able if node not in known)
-        fewest = max(0, need.others - len(unknown))
-        count = max(fewest, sum(node in known for node in able[: need.others]))
-        found = await reservations.reserve(start, known, count)
-        if found is None:
-            return None if fewest else unknown
-        # A machine that another model of this head has taken meanwhile is not there any more.
-        free = tuple(node for node in (*found, *unknown) if node not in self._taken)
-        if len(free) >= need.others:
-            return free
-        self._give_back(start)
+        wanted, fewest = sum(node in known for node in able[: need.others]), max(0, need.others - len(unknown))
+        for count in dict.fromkeys((max(wanted, fewest), fewest)):
+            found = await reservations.reserve(start, known, count) if count else ()
+            # A machine that another model of this head has taken meanwhile is not there any more.
+            free = tuple(node for node in (*(found or ()), *unknown) if node not in self._taken)
+            if found is not None and len(free) >= need.others:
+                return free
+            self._give_back(start)
         return None
 
     def _give_back(self, start: str) -> None:
