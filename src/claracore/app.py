@@ -45,12 +45,13 @@ from claracore.host.sockets.ports import PortKeeper
 from claracore.host.sockets.taking import take_ports
 from claracore.host.store import leftovers
 from claracore.host.supervisor.commands import Commands
-from claracore.host.supervisor.configuration import Configuration, Prepared
+from claracore.host.supervisor.configuration import Configuration
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.listeners import ModelListeners
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.preload import preload
+from claracore.host.supervisor.prepared import Prepared
 from claracore.host.supervisor.remote import ClusterRunner
 from claracore.host.supervisor.spread_runner import spread_over
 from claracore.host.supervisor.surroundings import Surroundings
@@ -284,6 +285,7 @@ class App:
     def reloaded(self) -> None:
         """Announce what the files say now."""
         self._control.reloaded()
+        self.news.reloaded()
 
     async def reload(self) -> None:
         """Take over what the configuration files say now; what is wrong with them is logged and changes nothing."""

@@ -21,6 +21,7 @@ from claracore.core.cluster.part import (
     part_of_json,
     with_paths,
 )
+from claracore.core.config.macros import Value
 
 FILE = SharedFile("qwen/q 4.gguf", 5, "ab", source="hf.co/x/y")
 MODEL = SharedModel("qwen", {"cmd": "llama-server -m ${file:qwen/q 4.gguf} --port ${PORT}"}, (FILE,), Fetch.HEAD)
@@ -63,7 +64,7 @@ def test_other_data_is_no_part(found: object) -> None:
 
 
 def test_paths_take_the_place_of_names_and_stay_one_word_of_a_command() -> None:
-    entry = {
+    entry: dict[str, Value] = {
         "cmd": "a -m ${file:x} --b \"${file:x}\" --c '${file:x}'",
         "env": ["M=${file:x}"],
         "metadata": {"file": "${file:y}", "n": 5},

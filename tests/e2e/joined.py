@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,15 @@ class Joined:
         self.running: dict[str, Instance] = {}
         self.keys: dict[str, str] = {}
 
-    def start(self, name: str, models: str, *argv: str, run_by: tuple[str, ...] = ()) -> Instance:
+    def start(
+        self, name: str, models: str, *argv: str, run_by: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    ) -> Instance:
         folder = self.folder / name
         folder.mkdir(exist_ok=True)
         config = configured(folder, f"startPort: {free_port()}\n{models}")
-        running = instance(folder, "--config", str(config), "--listen", self.addresses[name], *argv, run_by=run_by)
+        running = instance(
+            folder, "--config", str(config), "--listen", self.addresses[name], *argv, run_by=run_by, env=env
+        )
         self.running[name] = self._stack.enter_context(running)
         return self.running[name]
 
@@ -45,11 +50,18 @@ class Joined:
         assert made["line"].startswith("claracore join ")
         return str(made["line"].split()[-1])
 
-    def join(self, line: str, who: str = "node", **more: str | bool) -> Answer:
+    def write(self, name: str, models: str) -> None:
+        """Give a running one another configuration, as an editor would."""
+        path = self.folder / name / "config.yaml"
+        kept = path.read_text().splitlines()[0]
+        path.with_suffix(".new").write_text(f"{kept}\n{models}")
+        path.with_suffix(".new").replace(path)
+
+    def join(self, line: str, who: str = "node", **more: object) -> Answer:
         return self.ask(who, "POST", "/api/node/join", {"line": line, "name": "desk", **more})
 
-    def join_well(self, who: str, name: str) -> None:
-        answer = self.join(self.invite(), who, name=name)
+    def join_well(self, who: str, name: str, **more: object) -> None:
+        answer = self.join(self.invite(), who, name=name, **more)
         assert answer.status == 200, answer.body
         self.keys[who] = answer.json["admin_key"]
 

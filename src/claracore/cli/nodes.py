@@ -20,6 +20,11 @@ class NetworkClosed(ClaraCoreError):
     """This machine does not let its network be listened to."""
 
 
+WORDS_OF_CONFIGURATION = {
+    "older": "configuration is older than this one",
+    "refused": "configuration refused",
+    "closed": "configuration not given",
+}
 HEAD = ("node", "kind", "state", "since", "memory free", "loaded", "requests", "version", "why")
 
 
@@ -32,6 +37,19 @@ def nodes(*, url: str | None, as_json: bool) -> None:
     if (head := found.get("head")) is not None:
         say(f"{head_words(head)}\n")
     say("\n".join(table(HEAD, [node_cells(row) for row in found["nodes"]])))
+    for line in configuration_lines(found["nodes"]):
+        say(line)
+
+
+def configuration_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each machine that does not have the models that it is to have from here."""
+    lines = []
+    for row in rows:
+        found = row.get("configuration") or {"state": "current", "models": [], "why": ""}
+        if found["state"] != "current":
+            why = f": {found['why']}" if found["why"] else ""
+            lines.append(f"{row['name']}: {WORDS_OF_CONFIGURATION[found['state']]}{why}")
+    return lines
 
 
 def head_words(head: dict[str, Any]) -> str:

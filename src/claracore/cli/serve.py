@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from claracore.cli.serve_options import ServeOptions
     from claracore.core.config.changes import Changes
     from claracore.host.setup.following import Following
-    from claracore.host.supervisor.configuration import Prepared
     from claracore.host.supervisor.loop import Supervisor
+    from claracore.host.supervisor.prepared import Prepared
     from claracore.http.server_options import Options
 
 LAST_SECONDS = 5.0

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from claracore.http.api.parts import Installation
     from claracore.http.joined_nodes import JoinedNodes
     from claracore.http.own_head import OwnHead
+    from claracore.http.part_door import PartDoor
 
 logger = logging.getLogger("claracore.cluster")
 
@@ -51,13 +52,22 @@ class Joiner:
     """Joins another machine."""
 
     def __init__(
-        self, joined: JoinedNodes, own_head: OwnHead, installation: Installation, ring: KeyRing, keys: NamedKeys
+        self,
+        joined: JoinedNodes,
+        own_head: OwnHead,
+        installation: Installation,
+        ring: KeyRing,
+        keys: NamedKeys,
+        *,
+        door: PartDoor,
     ) -> None:
+        """`door` is where the head's part of the configuration comes in."""
         self._joined = joined
         self._own_head = own_head
         self._installation = installation
         self._ring = ring
         self._keys = keys
+        self._door = door
 
     async def join(self, text: str, *, name: str = "", address: str = "", requests_only: bool = False) -> HasJoined:
         """Join the machine that a line names, as `name`, reached at `address`. Raises BadRequest, changing nothing.
@@ -90,10 +100,12 @@ class Joiner:
             if admin_key:
                 await self._keys.remove(OWN_KEY)
             raise
-        more = (own, welcome.gcs, welcome.secret, welcome.cluster)
+        former, more = self._own_head.head, (own, welcome.gcs, welcome.secret, welcome.cluster)
         await self._own_head.joined(
             HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, *more), welcome.ray_token
         )
+        if requests_only or (former is not None and former.url != line.url):
+            await self._door.remove()  # what another head, or this one in former times, has given
         logger.info("this machine is %s of %s now", welcome.name, line.url)
         advice = firewall_line(network_of(own), str(self._installation.listen.port))
         return HasJoined(welcome.name, line.url, admin_key, (f"firewall here: {advice}",))

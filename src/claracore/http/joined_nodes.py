@@ -80,6 +80,7 @@ class JoinedNodes:
             await self._ray.be_head(known)
 
     async def _act(self, remembered: Remembered) -> None:
+        self.head = remembered.head
         self._machines.drained = remembered.drained
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from claracore import __version__
 from claracore.core.cluster.model import Node
 from claracore.host.cluster.nodes_file import NodesFile
+from claracore.host.cluster.part_sender import PartSender
 from claracore.host.store.files import FileUnusable
-from claracore.host.supervisor.configuration import FoundModels
+from claracore.host.supervisor.prepared import FoundModels
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.own_head import OwnHead
 from claracore.http.ray_here import RayHere
@@ -56,6 +57,8 @@ class MachineNews:
         """Which machine this one has joined."""
         self.joined = JoinedNodes(file, self.ray, runtime, installation)
         """Which machines have joined."""
+        self.parts = PartSender(runtime.machines)
+        """Who gives the machines that have joined their parts of the configuration."""
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
@@ -76,9 +79,15 @@ class MachineNews:
         """Act by another configuration."""
         self._machines.cluster.reconfigure(config)
         self._machines.reconfigure(config)
+        self.reloaded()
+
+    def reloaded(self) -> None:
+        """Share the models of the configuration in force."""
+        self.parts.reconfigure(self._configuration.now.shared)
 
     async def close(self) -> None:
         """Follow nobody any more."""
+        await self.parts.close()
         await self._held_ranks.close()
         await self.own_head.close()
         await self.ray.close()
@@ -112,5 +121,6 @@ class MachineNews:
         self._gateway.relay.machine_back(node.name)
 
     def node_changed(self, name: str) -> None:
-        """Announce it."""
+        """Announce it; it may have to be sent its part of the configuration."""
+        self.parts.look(name)
         self._announcer.node(name)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from claracore.core.config.changes import Changes
     from claracore.core.ports.listen import Listen
-    from claracore.host.supervisor.configuration import Configuration, Prepared
+    from claracore.host.supervisor.configuration import Configuration
+    from claracore.host.supervisor.prepared import Prepared
     from claracore.http.access.keyring import KeyRing
     from claracore.http.server_options import Options
     from claracore.types import Finding

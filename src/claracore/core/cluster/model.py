@@ -60,6 +60,8 @@ class NodeModel:
     """How many requests it answers at once; None where that is not said."""
     context: int | None = None
     """Tokens that a request may have; None where that is not said."""
+    revision: str = ""
+    """Of what the node has from us about it (`SharedModel.revision`); empty where that is nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,22 @@ class NodeMemory:
     """`ram`, `gpu0`, ..., or `unified`."""
     total: int
     free: int
+
+
+@dataclass(frozen=True, slots=True)
+class PartReport:
+    """What a node says of the part of a configuration that it has from its head."""
+
+    accepts: bool = False
+    """Whether it would take one from us."""
+    revision: str = ""
+    """Of the part that is in force there; empty for none."""
+    refused: str = ""
+    """The revision of a part that it could not use; empty for none."""
+    why: str = ""
+    """Why it could not."""
+    kept: tuple[str, ...] = ()
+    """Names of models of the part that its own file has, which is what counts there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +102,8 @@ class NodeReport:
     hardware: str = ""
     """Processor and graphics devices, for people."""
     memory: tuple[NodeMemory, ...] = ()
+    part: PartReport | None = None
+    """None where it knows of no parts."""
 
     @property
     def loaded(self) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 Pure. A name that several machines have has a place on each. Better than all else is one where the model is loaded and
 free; then one where it can be loaded without anybody going; one where it is loaded and busy; one where idle models
-would have to go. A place that is lost, or drained, is none. `places` gives all, the best first: when the first fails,
-the next is tried.
+would have to go. A place that is lost or drained is none, nor is one that would load an older configuration. `places`
+gives all, the best first: when the first fails, the next is tried.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Offer:
     """Whether the machine, when it is lost, is only asleep and will be woken by a request."""
     drained: bool = False
     """Whether the machine is to get no new requests."""
+    outdated: bool = False
+    """Whether the machine has an older configuration of it, and would have to load it."""
 
 
 class Rank(IntEnum):
@@ -81,6 +83,9 @@ REASONS: Final = {
     Rank.ASLEEP: "the machine sleeps and can be woken",
     Rank.REFUSES: "the machine would refuse to load it now",
 }
+DRAINED: Final = "the machine is drained: it gets no new requests"
+OUTDATED: Final = "the machine has an older configuration of it, and loads it no more until it has this one"
+LOST: Final = "the machine is lost"
 _BY_FIT: Final = {
     Fit.NOW: Rank.FITS,
     Fit.UNKNOWN: Rank.MAY_FIT,
@@ -105,7 +110,7 @@ class ModelPlace:
 
 def rank_of(offer: Offer) -> Rank | None:
     """Return how good an offer is; None for one that cannot be taken."""
-    if offer.drained:
+    if offer.drained or offer.outdated:
         return None
     if offer.node_state is NodeState.LOST:
         return Rank.ASLEEP if offer.wakes else None
@@ -118,6 +123,15 @@ def rank_of(offer: Offer) -> Rank | None:
     if offer.state is ModelState.STOPPING:
         return Rank.ENDING
     return _BY_FIT[offer.fit]
+
+
+def why_no_place(offer: Offer) -> str:
+    """Say in words why an offer cannot be taken; empty for one that can."""
+    if rank_of(offer) is not None:
+        return ""
+    if offer.drained:
+        return f"{offer.node}: {DRAINED}"
+    return f"{offer.node}: {OUTDATED if offer.outdated else LOST}"
 
 
 def places(offers: Sequence[Offer], wish: PlacementWish, turn: int = 0) -> tuple[ModelPlace, ...]:

@@ -30,6 +30,8 @@ class LoadedConfig:
     places: Mapping[str, Place]
     root: MappingNode
     """The text's tree, for those who show where a value comes from."""
+    written: MappingNode
+    """The same before environment variables have come into its keys."""
 
 
 def load(text: str, *, file: str = "config.yaml", env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
@@ -44,8 +46,17 @@ def load_parsed(parsed: ParsedText, *, env: Mapping[str, str], strict: bool = Fa
 
 
 @no_collection()
-def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], strict: bool = False) -> LoadedConfig:
-    """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error."""
+def load_many(
+    sources: Sequence[tuple[str, str]],
+    *,
+    env: Mapping[str, str],
+    strict: bool = False,
+    parsed_beside: Sequence[ParsedText] = (),
+) -> LoadedConfig:
+    """Load and merge several (file, text), in order: mappings merge, lists join, differing scalars are an error.
+
+    `parsed_beside` are more of them that are parsed already, and come last.
+    """
     report = Report()
     parsed: list[ParsedText] = []
     for file, text in sources:
@@ -54,7 +65,7 @@ def load_many(sources: Sequence[tuple[str, str]], *, env: Mapping[str, str], str
         except Unreadable as error:
             report.findings.append(error.finding)
     files = [file for file, _text in sources]
-    return _loaded(parsed, report, files or ["config.yaml"], env=env, strict=strict)
+    return _loaded([*parsed, *parsed_beside], report, files or ["config.yaml"], env=env, strict=strict)
 
 
 def _loaded(
@@ -67,12 +78,13 @@ def _loaded(
 ) -> LoadedConfig:
     """Load what could be parsed of the files `names` (in their order); `report` has what could not."""
     root = parsed[0].root if parsed else MappingNode(names[0])
+    written = root
     config: Config | None = None
     for source in parsed:
         report.findings += source.findings
     try:
         if parsed:
-            root = merge([source.root for source in parsed], report)
+            root = written = merge([source.root for source in parsed], report)
         expander = Expander(env, report)
         if any("${env." in source.text for source in parsed):
             root = expander.name_keys(root)
@@ -86,7 +98,7 @@ def _loaded(
         return SEVERITY_ORDER[finding.severity], files.get(place.file, 0), place.line, place.column
 
     return LoadedConfig(
-        None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root
+        None if report.failed else config, tuple(sorted(report.findings, key=weight)), Places(root), root, written
     )
 
 

@@ -36,6 +36,7 @@ from claracore.core.config.program import (
 from claracore.core.config.routing import (
     GroupConfig,
     MatrixConfig,
+    ModelPlacement,
     PeerConfig,
     PlacementConfig,
     Profile,
@@ -173,6 +174,10 @@ class ModelConfig(Section):
         "(`routing.router.use: memory`) and what it takes asleep has room.",
     )
     queue: Queue = option(Queue, "How many requests may wait for the model, and how long.")
+    placement: ModelPlacement = option(
+        ModelPlacement,
+        "Which joined machines are to have the model, too; what is not given here is as in the global `placement`.",
+    )
     conversations: Conversations = option(
         Conversations,
         "What outlives its server; what is not given here is as in the global `conversations`.",

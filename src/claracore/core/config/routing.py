@@ -7,22 +7,40 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
+from pydantic import BeforeValidator, ValidatorFunctionWrapHandler, WithJsonSchema, WrapValidator
 
 from claracore.core.config.fields import Bytes, Names, Seconds, Section, option
 
 AUTO = "auto"
+ALL = "all"
 
 
 def _models_of_a_peer(value: object, read: ValidatorFunctionWrapHandler) -> object:
     return AUTO if value == AUTO else read(value)
 
 
+def _names_of_nodes(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    return ALL if value == ALL else read(value)
+
+
 if TYPE_CHECKING:
     PeerModels = tuple[str, ...] | Literal["auto"]
+    NodeNames = tuple[str, ...] | Literal["all"]
 else:  # no union, whose errors would name a list and `auto` as if both were wanted
-    _SCHEMA = {"anyOf": [{"const": AUTO}, {"type": "array", "items": {"type": "string"}}]}
-    PeerModels = Annotated[tuple[str, ...], WrapValidator(_models_of_a_peer), WithJsonSchema(_SCHEMA)]
+
+    def _schema(word: str) -> WithJsonSchema:
+        return WithJsonSchema({"anyOf": [{"const": word}, {"type": "array", "items": {"type": "string"}}]})
+
+    PeerModels = Annotated[tuple[str, ...], WrapValidator(_models_of_a_peer), _schema(AUTO)]
+    NodeNames = Annotated[tuple[str, ...], WrapValidator(_names_of_nodes), _schema(ALL)]
+
+
+Fetch = Annotated[
+    Literal["hub", "head", "no"],
+    BeforeValidator(lambda value: "no" if value is False else value),
+    WithJsonSchema({"enum": ["hub", "head", "no", False]}),
+]
+"""A bare `no` is false to YAML 1.1, by whose rules editors write."""
 
 
 class GroupConfig(Section):
@@ -169,8 +187,25 @@ class PeerTimeouts(Section):
     idle_conn_seconds: Seconds = option(90.0, "An idle connection is kept this long.", key="idleConn", later=True)
 
 
-class PlacementConfig(Section):
-    """Which machine answers a name that this one and peers with `models: auto`, or several of them, have."""
+class Sharing(Section):
+    """Which machines that have joined are to have a model, too (docs/machines.md)."""
+
+    nodes: NodeNames = option(
+        (), "Machines that have joined: `all`, or a list of names. Each gets the model from here."
+    )
+    fetch: Fetch = option(
+        "no",
+        "From where a machine gets the model's files that it does not have: `hub`, `head` (this machine), or `no`: the "
+        "same paths are there.",
+    )
+
+
+class ModelPlacement(Sharing):
+    """Which machines that have joined are to have the model; what is not given here is as in the global `placement`."""
+
+
+class PlacementConfig(Sharing):
+    """Which machine answers a name that several have, and which ones are to have the models of this file."""
 
     prefer: tuple[str, ...] = option(
         (), "Among equally good places these come first, in this order: names of peers, and `local` for this machine."

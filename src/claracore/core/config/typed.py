@@ -230,17 +230,26 @@ def _read_models(node: Node, head: Config, reader: Reader, scope: Scope) -> dict
     }
 
 
-def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> tuple[ModelConfig, bool]:
+def plain_model(model_id: str, node: Node, reader: Reader, outer: Scope) -> dict[str, Any] | None:
+    """Return what is written of a model as plain data, macros in place; None, with a finding, for no mapping."""
     path: NodePath = ("models", model_id)
     macros = node.entries.get("macros") if isinstance(node, MappingNode) else None
     scope = reader.expander.scope(outer, macros[1] if macros else None, (*path, "macros"), model_id)
     data = reader.section(node, ModelConfig, scope, path)
     if not isinstance(data, dict):
         reader.report.error("found no mapping", path, node, "expected lines such as `cmd: llama-server ...`")
+        return None
+    _expand_ids(data, node, reader.expander, scope, path)
+    return data
+
+
+def _read_model(model_id: str, node: Node, head: Config, reader: Reader, outer: Scope) -> tuple[ModelConfig, bool]:
+    path: NodePath = ("models", model_id)
+    data = plain_model(model_id, node, reader, outer)
+    if data is None:
         return ModelConfig(id=model_id), False
     data["id"] = model_id
     _inherit(data, head)
-    _expand_ids(data, node, reader.expander, scope, path)
     model, whole = reader.typed(ModelConfig, data, node, path)
     model = _in_container(model)
     return (_for_comfyui(model) if model_id == COMFYUI else model), whole
@@ -273,6 +282,10 @@ def _inherit(data: dict[str, Any], head: Config) -> None:
     if kept is None or isinstance(kept, dict):
         of_model = {key: value for key, value in (kept or {}).items() if value is not None}
         data["conversations"] = head.conversations.model_dump(by_alias=True) | of_model
+    placed = data.get("placement")
+    if placed is None or isinstance(placed, dict):
+        of_model = {key: value for key, value in (placed or {}).items() if value is not None}
+        data["placement"] = {"nodes": head.placement.nodes, "fetch": head.placement.fetch} | of_model
     path = data.get("checkEndpoint")
     if isinstance(path, str):
         data["checkEndpoint"] = _check_path(path.strip())

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx2
 
-from claracore.core.cluster.model import Fit, NodeKind, NodeMemory, NodeModel, NodeReport
+from claracore.core.cluster.model import Fit, NodeKind, NodeMemory, NodeModel, NodeReport, PartReport
 from claracore.types import ModelState
 
 MOST_MODELS: Final = 5_000
@@ -137,6 +137,7 @@ def report_of_claracore(found: dict[str, Any]) -> NodeReport:
             requests=_number(row, "requests") or 0,
             slots=_number(row, "slots") or None,
             context=_number(row, "context") or None,
+            revision=_text(row, "revision"),
         )
         for row in _rows(found, "models")
         if (name := _text(row, "name"))
@@ -152,7 +153,17 @@ def report_of_claracore(found: dict[str, Any]) -> NodeReport:
         version=_text(found, "version"),
         hardware=_text(found, "hardware"),
         memory=tuple(memory),
+        part=_part(found.get("part")),
     )
+
+
+def _part(found: object) -> PartReport | None:
+    if not isinstance(found, dict):
+        return None
+    kept = found.get("kept")
+    names = [name for name in kept[:MOST_MODELS] if isinstance(name, str)] if isinstance(kept, list) else []
+    revision, refused, why = (_text(found, key) for key in ("revision", "refused", "why"))
+    return PartReport(found.get("accepts") is True, revision, refused, why, tuple(names))
 
 
 def _rows(found: dict[str, Any], key: str) -> list[dict[str, Any]]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from claracore.core.cluster.model import Fit, NodeKind, NodeState
-from claracore.core.cluster.place import LOCAL, ModelPlace, Offer, PlacementWish, places
+from claracore.core.cluster.part_state import WantedPart, is_outdated
+from claracore.core.cluster.place import LOCAL, OUTDATED, ModelPlace, Offer, PlacementWish, places, why_no_place
 from claracore.core.config.peers import shared_names
 from claracore.errors import ClaraCoreError
 from claracore.types import ModelState
@@ -30,6 +31,15 @@ class MachineDrained(ClaraCoreError):
     code = "machine_drained"
     cause = "The machine that is asked for by name gets no new requests."
     way_out = "Ask for the model without the machine's name, or let it have requests again: `claracore nodes use NAME`."
+
+
+class MachineOutdated(ClaraCoreError):
+    """The machine that is asked for by name has an older configuration of the model, and loads it no more; 503."""
+
+    status = 503
+    code = "machine_outdated"
+    cause = "The machine that is asked for by name has an older configuration of the model."
+    way_out = "`claracore nodes` says why; ask for the model without the machine's name meanwhile."
 
 
 class LocalModels(Protocol):
@@ -59,6 +69,8 @@ class Machines:
         self.begun_at = asyncio.get_running_loop().time()
         self.shared: Mapping[str, tuple[str, ...]] = {}
         """The names that several machines have, each with the ids of its models."""
+        self.parts: Mapping[str, WantedPart] = {}
+        """What of the configuration each machine is to have, by its name."""
         self._turn = 0
 
     def reconfigure(self, config: Config) -> None:
@@ -88,17 +100,22 @@ class Machines:
     def is_there(self, model_id: str) -> bool:
         """Whether a model is not on a machine that is lost for good, or that is drained."""
         offer = self.offer(model_id) if self.node_of(model_id) else None
-        return offer is None or (not offer.drained and (offer.node_state is not NodeState.LOST or offer.wakes))
+        gets = offer is None or not (offer.drained or offer.outdated)
+        return gets and (offer is None or offer.node_state is not NodeState.LOST or offer.wakes)
 
-    def check(self, node: str) -> None:
-        """Raise MachineDrained for a machine that gets no new requests."""
+    def check(self, node: str, model_id: str) -> None:
+        """Raise MachineDrained, or MachineOutdated, for a machine that gets no new requests for a model of it."""
         if node in self.drained:
             raise MachineDrained(f"machine {node!r} is drained: it gets no new requests")
+        if node in self.parts and self.offer(model_id).outdated:
+            raise MachineOutdated(f"{model_id!r}: {OUTDATED}")
 
     async def load(self, model_id: str) -> None:
         """Return when a model is ready, wherever it is. Raises what a request for it would be refused with."""
-        await self._supervisor.load(model_id)  # of another machine: it is there, or was woken
         parts = self.cluster.parts(model_id) if self.cluster.peers else None
+        if parts is not None and parts[0] in self.parts and self.offer(model_id).outdated:
+            raise MachineOutdated(f"{model_id!r}: {OUTDATED}")
+        await self._supervisor.load(model_id)  # of another machine: it is there, or was woken
         if parts is not None and self.state(model_id) is not ModelState.READY:
             from claracore.host.cluster.orders import load_there  # noqa: PLC0415 - its client of HTTP, as in members.py
 
@@ -137,9 +154,10 @@ class Machines:
             # Our requests have it loaded, or wake its machine; it has not said so yet.
             state = ModelState.STARTING if own and (wakes or not is_lost) else ModelState.STOPPED
         requests = max(own, model.requests)
-        return Offer(
-            model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes, node.name in self.drained
-        )
+        wanted = self.parts.get(node.name)
+        outdated = wanted is not None and is_outdated(model, node, wanted)
+        drained = node.name in self.drained
+        return Offer(model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes, drained, outdated)
 
     def _local(self, model_id: str, own: int) -> Offer:
         slot = self._supervisor.slots.get(model_id)
@@ -158,3 +176,8 @@ class Machines:
     def places_of(self, name: str) -> tuple[ModelPlace, ...]:
         """Return the places of a name that several machines have; none for any other."""
         return self.places(self.shared.get(name, ()))
+
+    def no_places_of(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Return the machines that have a name and are no place for it, each with the reason in words."""
+        offers = map(self.offer, self.shared.get(name, ()))
+        return tuple((offer.node, reason) for offer in offers if (reason := why_no_place(offer)))

@@ -100,7 +100,7 @@ async def _done(node: str, what: str, peer: PeerConfig, call: _Call, new_client:
     # A server that is loaded may have no /health of its own: who asked for it has been let through to it.
     is_through = call.method == "GET" and answer.status_code in {404, 405}
     if not answer.is_success and not (is_through and _code(answer) is None):
-        raise NotDoneThere(f"machine {node!r} could not {what}: {_message(answer)}")
+        raise NotDoneThere(f"machine {node!r} could not {what}: {message_of(answer)}")
 
 
 def _code(answer: httpx2.Response) -> str | None:
@@ -110,7 +110,8 @@ def _code(answer: httpx2.Response) -> str | None:
     return code if isinstance(code, str) else None
 
 
-def _message(answer: httpx2.Response) -> str:
+def message_of(answer: httpx2.Response) -> str:
+    """Return what another machine says of why it has refused, in its words."""
     error = _error(answer)
     text = error.get("message") if isinstance(error, dict) else error
     return (text if isinstance(text, str) and text else f"it answers {answer.status_code}")[:LONGEST_MESSAGE]

@@ -10,33 +10,35 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from claracore.core.cluster.joined import JoinedNode, with_joined
+from claracore.core.cluster.beside import TakenPart
+from claracore.core.cluster.joined import JoinedNode
+from claracore.core.cluster.part import NO_PART
 from claracore.core.cluster.ray_ports import RayRole
 from claracore.core.config.changes import Changes, compare
 from claracore.core.config.load import LoadedConfig, load_many
-from claracore.core.config.model import Config
-from claracore.core.config.not_here import without_joined
-from claracore.core.config.peers import with_found, with_peers
-from claracore.core.config.planned_ports import with_planned_ports
 from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
-from claracore.core.ports.ranges import PortPlan
 from claracore.errors import ConfigError, Conflict
 from claracore.host.engines.find import Engine
 from claracore.host.sockets.history import load_history
-from claracore.host.sockets.host import plan_here
 from claracore.host.store import files
 from claracore.host.supervisor.commands import Commands
+from claracore.host.supervisor.prepared import (
+    FoundModels,
+    Prepared,
+    ReadingContext,
+    prepare_texts,
+    prepare_with_part,
+    words,
+)
 from claracore.types import Finding, Place
 
 logger = logging.getLogger("claracore.config")
 
-FoundModels = Mapping[str, tuple[str, ...]]
-"""The models of each peer that is followed, by its name."""
 QUIET_SECONDS = 0.1
 MOST_READINGS = 20
 
@@ -81,56 +83,12 @@ class Sources:
         return load_many(self.texts(), env=environ, strict=self.strict)
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A configuration that has passed every check, with the plan of its ports."""
-
-    config: Config
-    plan: PortPlan
-    findings: tuple[Finding, ...]
-    own: Config
-    """Without the models of peers."""
-    of_files: tuple[Finding, ...] = ()
-    """What there is to say of the files, whichever machines have joined."""
-    ray: RayRole = RayRole.NONE
-    """As whose Ray is to run here, by which the ports were planned."""
-
-    def with_machines(self, joined: Sequence[JoinedNode], found: FoundModels) -> Prepared:
-        """Return it with the machines that have joined, and with what those that are followed have."""
-        config = with_peers(with_found(with_joined(self.own, joined), found))
-        return replace(self, config=config, findings=without_joined(self.of_files, [node.name for node in joined]))
-
-
-def prepare(
-    loaded: LoadedConfig,
-    listen: Listen,
-    history: Mapping[str, int],
-    *,
-    ollama: bool = False,
-    ray: RayRole = RayRole.NONE,
-) -> Prepared:
-    """Check a loaded configuration together with its ports. Raises ConfigError with every finding that is an error.
-
-    A model whose fixed port clashes is no reason to serve none: only its own requests are refused.
-    """
-    if loaded.config is None:
-        raise ConfigError([finding for finding in loaded.findings if finding.severity == "error"])
-    plan = plan_here(loaded.config, listen, places=loaded.places, history=history, ollama=ollama, ray=ray)
-    findings = (*loaded.findings, *plan.findings)
-    tolerated = [*plan.unusable.values()]
-    errors = [finding for finding in findings if finding.severity == "error" and finding not in tolerated]
-    if errors:
-        raise ConfigError(errors)
-    own = with_planned_ports(loaded.config, plan.assignment)
-    return Prepared(with_peers(own), plan, findings, own, findings, ray)
-
-
-def _refuse_emptied(texts: Sequence[tuple[str, str]], config: Config) -> None:
-    """Raise ConfigError for texts that say nothing while models are served.
+def _refuse_emptied(texts: Sequence[tuple[str, str]], now: Prepared) -> None:
+    """Raise ConfigError for texts that say nothing while models of theirs are served.
 
     An editor that writes in place may leave a file empty for a while; that is no order to stop every model.
     """
-    if config.models and not any(text.strip() for _, text in texts):
+    if now.config.models.keys() - now.part.models.keys() and not any(text.strip() for _, text in texts):
         message = "the file is empty, which is taken for one that is being written"
         place = Place(texts[0][0], 1, 1)
         raise ConfigError([Finding("error", message, place=place, way_out="write `models: {}` to serve no models")])
@@ -185,6 +143,8 @@ class Configuration:
         self._state_dir = state_dir
         self._found: FoundModels = {}
         self._joined: tuple[JoinedNode, ...] = ()
+        self.part_refused = ("", "")
+        """The revision of the part that was refused since the files were read last, and why."""
         self._ranks: tuple[tuple[str, str], ...] = ()
         self._changing = asyncio.Lock()
         self._writing = asyncio.Lock()
@@ -201,10 +161,18 @@ class Configuration:
     @no_collection()
     def check(self, sources: Sequence[tuple[str, str]]) -> tuple[Prepared, Changes]:
         """Say what would happen if these texts (file, text) were the configuration. Raises ConfigError."""
-        loaded = load_many((*sources, *self._ranks), env=self.environ, strict=self.sources.strict)
+        return self._compared(prepare_texts((*sources, *self._ranks), self.now.taken, self._circumstances()))
+
+    @no_collection()
+    def _check_part(self, sources: Sequence[tuple[str, str]], part: TakenPart) -> tuple[Prepared, Changes]:
+        return self._compared(prepare_with_part((*sources, *self._ranks), part, self._circumstances()))
+
+    def _circumstances(self) -> ReadingContext:
         history = load_history(self._state_dir, self.sources.key)
-        made = prepare(loaded, self._listen, history, ollama=self.ollama, ray=self._ray)
-        prepared = made.with_machines(self._joined, self._found)
+        return ReadingContext(self.environ, self._listen, history, self.sources.strict, self.ollama, self._ray)
+
+    def _compared(self, prepared: Prepared) -> tuple[Prepared, Changes]:
+        prepared = prepared.with_machines(self._joined, self._found)
         return prepared, compare(self.now.config, prepared.config)
 
     async def change(
@@ -238,20 +206,41 @@ class Configuration:
             texts = await self._settled()
             self.digest = files.digest(texts[0][1])
             try:
-                _refuse_emptied(texts, self.now.config)
+                _refuse_emptied(texts, self.now)
                 # In a thread: a large file takes a quarter of a second, and streams go on meanwhile.
                 prepared, changes = await asyncio.to_thread(self.check, texts)
             except ConfigError as error:
                 self.rejected = error.findings
                 self._reloaded()
                 raise
-            self.rejected = ()
-            if "engine" in changes.settings:
-                self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
-            await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
-            self._take_over(prepared, changes)
+            self.rejected, self.part_refused = (), ("", "")
+            await self._learn_and_take_over(prepared, changes)
             self._reloaded()
             return changes
+
+    async def take_part(self, part: TakenPart, keep: Callable[[], None]) -> Changes:
+        """Take over a part that the head gives to this machine; `keep`, called in a thread, writes it down before.
+
+        Raises ConfigError where it cannot be used beside the own files, FileUnusable and what `keep` raises; then
+        nothing has changed, and the former part goes on.
+        """
+        async with self._changing:
+            texts = await self._settled()
+            try:
+                prepared, changes = await asyncio.to_thread(self._check_part, texts, part)
+            except ConfigError as error:
+                self.part_refused = (part.part.revision, words(error))
+                raise
+            await asyncio.to_thread(keep)
+            self.part_refused = (NO_PART, "")
+            await self._learn_and_take_over(prepared, changes)
+            return changes
+
+    async def _learn_and_take_over(self, prepared: Prepared, changes: Changes) -> None:
+        if "engine" in changes.settings:
+            self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
+        await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
+        self._take_over(prepared, changes)
 
     async def engine_changed(self) -> None:
         """Look anew for what `llama-server` in a command means: another build is in use. The next start takes it."""

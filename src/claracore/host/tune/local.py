@@ -20,10 +20,11 @@ from claracore.host.footprints.measurer import Measurer
 from claracore.host.sockets.history import load_history
 from claracore.host.sockets.ports import PortKeeper
 from claracore.host.supervisor.commands import Commands
-from claracore.host.supervisor.configuration import Sources, prepare
+from claracore.host.supervisor.configuration import Sources
 from claracore.host.supervisor.kin import adopting
 from claracore.host.supervisor.life import LocalRunner
 from claracore.host.supervisor.loop import Supervisor
+from claracore.host.supervisor.prepared import prepare
 from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.tune.case import Looking, tunable
 from claracore.host.tune.tuner import Tuner

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
+from claracore.host.cluster.part_file import PartFile
 from claracore.host.engines.folder import engines_folder
 from claracore.host.engines.installed import EngineFolders
 from claracore.host.engines.jobs import EngineJobs
@@ -26,7 +27,8 @@ from claracore.host.setup.prospects import Prospects
 from claracore.host.setup.settings import SettingsFile
 from claracore.host.setup.survey_for_config import Surveyor
 from claracore.host.store.downloads import DownloadStoreOnDisk
-from claracore.host.supervisor.configuration import Configuration, Prepared
+from claracore.host.supervisor.configuration import Configuration
+from claracore.host.supervisor.prepared import Prepared
 from claracore.http.access.guard import Guard
 from claracore.http.access.keyring import KeyRing
 from claracore.http.access.named_keys import NamedKeys
@@ -40,6 +42,7 @@ from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.own_head import OwnHead
+from claracore.http.part_door import PartDoor
 from claracore.http.ray_here import RayHere
 from claracore.http.second_door import SecondDoor
 
@@ -79,11 +82,20 @@ class ControlPlane:
         self._adopter = Adopter(configuration, surveyor, installation.followed)
         self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
         self._engines = _engines(configuration, events.announcer)
+        door = self.door = PartDoor(configuration, own_head, PartFile(state_dir))
+        own_head.on_parted.append(door.remove)
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
             *(Destinations(configuration, installation.followed), second, self._engines),
-            *(joined, own_head, ray, Joiner(joined, own_head, installation, ring, named_keys), handing),
+            *(
+                joined,
+                own_head,
+                ray,
+                door,
+                Joiner(joined, own_head, installation, ring, named_keys, door=door),
+                handing,
+            ),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

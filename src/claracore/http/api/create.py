@@ -32,6 +32,7 @@ from claracore.http.api import (
     metrics,
     models,
     named_files,
+    node_part,
     nodes,
     performance,
     ports,
@@ -73,6 +74,7 @@ ROUTERS = (
     remedies,  # as above
     models,
     nodes,
+    node_part,
     joining,
     requests,
     activity,

@@ -26,6 +26,7 @@ from claracore.http.handing_over import HandingOver
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.own_head import OwnHead
+from claracore.http.part_door import PartDoor
 from claracore.http.ray_here import RayHere
 from claracore.http.second_door import SecondDoor
 
@@ -61,6 +62,7 @@ JoinedNodesDep = Annotated[JoinedNodes, Depends(_given(JoinedNodes))]
 RayDep = Annotated[RayHere, Depends(_given(RayHere))]
 OwnHeadDep = Annotated[OwnHead, Depends(_given(OwnHead))]
 JoinerDep = Annotated[Joiner, Depends(_given(Joiner))]
+PartDoorDep = Annotated[PartDoor, Depends(_given(PartDoor))]
 SecondDoorDep = Annotated[SecondDoor, Depends(_given(SecondDoor))]
 EventsDep = Annotated[Events, Depends(_given(Events))]
 ProxyLogDep = Annotated[ProxyLog, Depends(_given(ProxyLog))]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import platform
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -23,7 +24,8 @@ from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
-from claracore.http.api.dependencies import GrantDep, HistoryDep, OwnHeadDep, RuntimeDep
+from claracore.http.api.dependencies import GrantDep, HistoryDep, OwnHeadDep, PartDoorDep, RuntimeDep
+from claracore.http.api.node_configuration import NodeConfigurationView, NodePartView, configuration_of, part_here
 from claracore.http.api.parts import History, Runtime
 from claracore.http.own_head import OwnHead
 from claracore.types import ModelState
@@ -32,6 +34,7 @@ router = APIRouter(tags=["nodes"])
 
 MOST_FITS: Final = 300
 """What a load would bring about is worked out for so many models; for a longer list it is not said."""
+NO_REVISIONS: Final[Mapping[str, str]] = {}
 
 
 class NodeMemoryView(BaseModel):
@@ -52,6 +55,8 @@ class NodeModelView(BaseModel):
     requests: int
     slots: int | None
     context: int | None
+    revision: str = ""
+    """Of what the machine has from its head about it; empty for its own models, and for all who are not that head."""
 
 
 class ThisNodeView(BaseModel):
@@ -63,6 +68,7 @@ class ThisNodeView(BaseModel):
     hardware: str
     memory: list[NodeMemoryView]
     models: list[NodeModelView]
+    part: NodePartView
 
 
 class NodeView(BaseModel):
@@ -88,6 +94,8 @@ class NodeView(BaseModel):
     """Whether it gets no new requests."""
     witness: Witness = Witness.NONE
     """What Ray knows of it; none where Ray does not know it."""
+    configuration: NodeConfigurationView | None = None
+    """Null where it is given no models from here."""
 
 
 class HeadView(BaseModel):
@@ -116,23 +124,34 @@ class PlaceView(BaseModel):
     reason: str
 
 
+class NoPlaceView(BaseModel):
+    """A machine that has a name and gets no requests for it now, and why."""
+
+    node: str
+    reason: str
+
+
 class PlacesView(BaseModel):
     """Where a request for a name would go now, the best place first."""
 
     name: str
     places: list[PlaceView]
+    others: list[NoPlaceView] = []
+    """The machines that have it, too, and are no places."""
 
 
 @router.get("/api/node")
-async def node(runtime: RuntimeDep, history: HistoryDep) -> ThisNodeView:
+async def node(runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, grant: GrantDep) -> ThisNodeView:
     """Show this machine as others follow it: memory, and the models that it runs by itself."""
+    part = part_here(runtime, accepts=door.accepts(grant))
     return ThisNodeView(
         kind=NodeKind.CLARACORE,
         identity=IDENTITY,
         version=__version__,
         hardware=_hardware(history),
         memory=_memory(history),
-        models=_own_models(runtime),
+        models=_own_models(runtime, runtime.configuration.now.part.models if part.accepts else NO_REVISIONS),
+        part=part,
     )
 
 
@@ -147,10 +166,12 @@ async def nodes(runtime: RuntimeDep, history: HistoryDep, own_head: OwnHeadDep) 
 async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
     """Say where a request for a name that several machines have would go now, and why."""
     found = runtime.machines.places_of(name)
-    if not found:
+    if not found and name not in runtime.machines.shared:
         raise ModelNotFound(name, runtime.machines.shared if grant is None or grant.models is None else ())
     return PlacesView(
-        name=name, places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found]
+        name=name,
+        places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found],
+        others=[NoPlaceView(node=node, reason=reason) for node, reason in runtime.machines.no_places_of(name)],
     )
 
 
@@ -163,15 +184,15 @@ def _head(own: OwnHead) -> HeadView | None:
     return None
 
 
-def _own_models(runtime: Runtime) -> list[NodeModelView]:
+def _own_models(runtime: Runtime, revisions: Mapping[str, str] = NO_REVISIONS) -> list[NodeModelView]:
     config = runtime.config
     ranks = runtime.held_ranks.names  # nobody is to ask them anything
     own = [model_id for model_id in config.models if config.peer_of(model_id) is None and model_id not in ranks]
     with_fit = len(own) <= MOST_FITS
-    return [_own_model(runtime, model_id, with_fit=with_fit) for model_id in own]
+    return [_own_model(runtime, model_id, revisions.get(model_id, ""), with_fit=with_fit) for model_id in own]
 
 
-def _own_model(runtime: Runtime, model_id: str, *, with_fit: bool) -> NodeModelView:
+def _own_model(runtime: Runtime, model_id: str, revision: str, *, with_fit: bool) -> NodeModelView:
     supervisor, slot = runtime.supervisor, runtime.supervisor.slots.get(model_id)
     state = supervisor.state(model_id)
     fit = Fit.UNKNOWN
@@ -188,6 +209,7 @@ def _own_model(runtime: Runtime, model_id: str, *, with_fit: bool) -> NodeModelV
         slots=expected.found.settings.parallel if expected is not None else None,
         context=runtime.config.models[model_id].capabilities.context
         or (expected.request_context if expected is not None else None),
+        revision=revision,
     )
 
 
@@ -265,6 +287,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         requests=_requests_with(runtime, found.name),
         drained=found.name in runtime.machines.drained,
         witness=cluster.witnesses.get(found.name, Witness.NONE),
+        configuration=configuration_of(runtime, found),
     )
 
 
