@@ -43,8 +43,9 @@ test-long: $(READY) models
 
 # Several machines, as several instances on this one: they die, hang and come back; then with Ray, which is killed.
 test-cluster: $(READY) $(RAY_READY)
-	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py tests/e2e/test_joining.py
-	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_partition.py
+	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py tests/e2e/test_joining.py \
+		tests/e2e/test_ranks.py
+	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_ray_ranks.py tests/e2e/test_partition.py
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)
@@ -179,7 +180,7 @@ test-build: $(READY) $(SMOLLM2)
 # The main path on a real llama-server: LLAMA_SERVER, or the one on PATH. The suite itself runs on the embedded engine.
 test-llama-server: $(READY) models
 	CLARACORE_LLAMA_SERVER="$(or $(LLAMA_SERVER),$(shell command -v llama-server))" \
-		$(BIN)/pytest -rs tests/e2e/test_llama_server.py tests/e2e/test_conversations.py
+		$(BIN)/pytest -rs tests/e2e/test_llama_server.py tests/e2e/test_conversations.py tests/e2e/test_ranks_rpc.py
 
 # Real clients, from their registries into .clients, each as its page in docs/clients says, against a model that plays a
 # script. CLIENTS="codex aider" runs these; big ones (Open WebUI) run only when they are named.
