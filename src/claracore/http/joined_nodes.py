@@ -149,7 +149,7 @@ class JoinedNodes:
         except NameTaken as error:
             raise Conflict(str(error)) from error
         logger.info("machine %s has joined: %s", node.name, node.url)
-        return Welcome(node.name, access.gcs, access.token, node.secret, known.cluster)
+        return Welcome(node.name, access.gcs, access.token, node.secret, known.cluster, access.tls)
 
     async def _check(self, node: JoinedNode) -> None:
         """Raise BadRequest for a node that cannot be one."""
@@ -199,6 +199,19 @@ class JoinedNodes:
         """
         known = await asyncio.to_thread(self.file.load)
         return known.of_digest(digest_of_secret(secret)) is not None, known.cluster
+
+    async def certified(self, secret: str, request: str) -> tuple[str, str]:
+        """Return a certificate for the Ray of a machine, by its secret, and the authority's, as PEM.
+
+        It is for the address under which we know the machine. Raises NotFound, BadRequest, FileUnusable, OSError.
+        """
+        known = await asyncio.to_thread(self.file.load)
+        node = known.of_digest(digest_of_secret(secret))
+        if node is None:
+            raise NotFound("no machine that has joined has this secret")
+        address = await asyncio.to_thread(address_of, urlsplit(node.url).hostname or "")
+        await self._ray.be_head(known)
+        return await self._ray.control.certified(request, address)
 
     async def was_left(self, secret: str) -> None:
         """Take in that a machine, by its secret, has left. Raises NotFound, FileUnusable, DiskFull."""

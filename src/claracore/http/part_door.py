@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from claracore.core.cluster.beside import TakenPart
 from claracore.core.cluster.part import Part
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("claracore.cluster")
 
+MOST_NAMED: Final = 5
+"""Places of a refused part in a line of the log; no values, which may be secrets."""
 PathsOf = Callable[[Part], Mapping[str, str]]
 """Says where this machine has, or will have, each file of a part: a path by `SharedFile.name`. May ask the disk."""
 
@@ -99,7 +101,8 @@ class PartDoor:
         try:
             changes = await self._configuration.take_part(taken, lambda: self._file.save(taken))
         except ConfigError as error:
-            logger.warning("the head's part of the configuration is refused: %s", words(error))
+            wrong = ", ".join(dict.fromkeys(finding.path for finding in error.findings[:MOST_NAMED]))
+            logger.warning("the head's part of the configuration is refused because of %s", wrong)
             raise PartRefused(words(error)) from error
         logger.info("the head's part of the configuration: %s; %s", counted(len(part.models), "model"), changes.summary)
         self.on_taken(part)

@@ -23,6 +23,8 @@ FILE_USE: Final = re.compile(r"\$\{file:([^{}]+)\}")
 COMMANDS: Final = frozenset({"cmd", "cmdStop"})
 """Keys of an entry whose texts are split as a shell would."""
 MODEL_REVISION_DIGITS: Final = 16
+DEEPEST: Final = 40
+"""Lists and mappings within each other in an entry."""
 NO_PART: Final = ""
 """The revision of a part without models, and of none."""
 
@@ -92,9 +94,12 @@ def part_as_json(part: Part) -> dict[str, Any]:
 def part_of_json(found: Any) -> Part:  # noqa: ANN401 - whatever came
     """Return the part that plain data is. Raises PartUnreadable."""
     try:
-        return Part(tuple(map(_model_of_json, found["models"])))
+        models = tuple(map(_model_of_json, found["models"]))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise PartUnreadable(f"it cannot be read as a part of a configuration ({type(error).__name__})") from error
+    if len({model.name for model in models}) != len(models):
+        raise PartUnreadable("two of its models have one name")
+    return Part(models)
 
 
 def _model_as_json(model: SharedModel) -> dict[str, Any]:
@@ -111,10 +116,19 @@ def _model_as_json(model: SharedModel) -> dict[str, Any]:
 
 def _model_of_json(found: dict[str, Any]) -> SharedModel:
     name, entry = found["name"], found["entry"]
-    if not isinstance(name, str) or not name or not isinstance(entry, dict):
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or not isinstance(entry, dict):
         raise TypeError
+    if not _is_shallow(entry, DEEPEST):
+        raise ValueError
     files = tuple(_file_of_json(each) for each in found["files"])
     return SharedModel(name, entry, files, Fetch(found["fetch"]))
+
+
+def _is_shallow(value: object, left: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return left > 0 and all(_is_shallow(each, left - 1) for each in inner)
 
 
 def _file_of_json(found: dict[str, Any]) -> SharedFile:

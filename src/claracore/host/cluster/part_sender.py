@@ -18,8 +18,6 @@ from claracore.core.cluster.shared import SharedOut, part_for
 from claracore.core.units import counted
 
 if TYPE_CHECKING:
-    import httpx2
-
     from claracore.core.config.routing import PeerConfig
     from claracore.host.cluster.machines import Machines
 
@@ -121,6 +119,7 @@ async def _put(peer: PeerConfig, part: dict[str, Any]) -> str:
     """Give a node its part; return why it was not taken, empty when it was."""
     import httpx2  # noqa: PLC0415 - takes a while
 
+    from claracore.host.cluster.orders import message_of  # noqa: PLC0415 - as above
     from claracore.host.cluster.polled import client_of  # noqa: PLC0415 - as above
 
     try:
@@ -128,10 +127,6 @@ async def _put(peer: PeerConfig, part: dict[str, Any]) -> str:
             answer = await client.put(PATH, json=part, timeout=TAKES_SECONDS)
     except (httpx2.HTTPError, OSError, ValueError) as error:
         return str(error) or type(error).__name__
-    return "" if answer.is_success else _message(answer)
-
-
-def _message(answer: httpx2.Response) -> str:
-    from claracore.host.cluster.orders import message_of  # noqa: PLC0415 - its client of HTTP takes a while
-
-    return message_of(answer)
+    if answer.status_code == REFUSED_STATUS:
+        return "it has refused it; `claracore nodes` says why"
+    return "" if answer.is_success else message_of(answer)

@@ -17,7 +17,8 @@ from claracore.http.access.keys import Grant, Right
 # invitation, or speaks of itself by its secret, which are its keys.
 OPEN_PATHS = frozenset(
     (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity",
-     b"/api/nodes/join", b"/api/nodes/known", b"/api/nodes/left")
+     b"/api/nodes/join", b"/api/nodes/known", b"/api/nodes/left",
+     b"/api/nodes/certificate")
 )  # fmt: skip
 # The interface's files are no secret; were they closed, the browser would ask for the key before our page can.
 OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs")

@@ -35,7 +35,7 @@ OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
-BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes/left"})
+BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes/left", "/api/nodes/certificate"})
 """What a secret in the body opens; whoever answers checks it."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""

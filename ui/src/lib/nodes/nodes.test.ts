@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { badgeOf, fullness, modelsOf, programOf } from './nodes';
+import { badgeOf, configurationOf, fullness, modelsOf, programOf } from './nodes';
 
 describe('a machine', () => {
   it('is named by its program and version', () => {
@@ -18,5 +18,16 @@ describe('a machine', () => {
   it('says what it has to do', () => {
     const model = { name: 'x', state: 'ready', fit: 'unknown', requests: 0, slots: null, context: null } as const;
     expect(modelsOf({ models: [model], loaded: ['x'], requests: 2 })).toBe('1 model · 1 loaded · 2 requests');
+  });
+  it('says how it is with the models that it is to have from here', () => {
+    const of = (state: 'current' | 'refused' | 'older' | 'closed', kept: string[] = []) =>
+      configurationOf({ configuration: { state, why: '', models: ['x', 'y'], kept } });
+    expect(of('current', ['x'])).toEqual({
+      badge: 'ok',
+      words: 'up to date',
+      about: '2 models from here; its own file has x',
+    });
+    expect([of('refused')?.badge, of('older')?.words, of('closed')?.words]).toEqual(['bad', 'older', 'not given']);
+    expect(configurationOf({ configuration: null })).toBeNull();
   });
 });

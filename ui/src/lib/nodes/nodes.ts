@@ -39,3 +39,21 @@ export function modelsOf(node: Pick<NodeView, 'models' | 'loaded' | 'requests'>)
     ' · ',
   );
 }
+
+const CONFIGURATIONS: Record<string, { badge: string; words: string }> = {
+  current: { badge: 'ok', words: 'up to date' },
+  older: { badge: 'warn', words: 'older' },
+  refused: { badge: 'bad', words: 'refused' },
+  closed: { badge: 'warn', words: 'not given' },
+};
+
+/** How a machine is with the models that it is to have from here; null where it is given none. */
+export function configurationOf(
+  node: Pick<NodeView, 'configuration'>,
+): { badge: string; words: string; about: string } | null {
+  const found = node.configuration;
+  if (!found) return null;
+  const { badge, words } = CONFIGURATIONS[found.state] ?? { badge: '', words: found.state };
+  const own = found.kept.length ? `its own file has ${found.kept.join(', ')}` : '';
+  return { badge, words, about: [`${plural(found.models.length, 'model')} from here`, own].filter(Boolean).join('; ') };
+}
