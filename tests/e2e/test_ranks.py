@@ -239,10 +239,13 @@ def test_a_rank_that_nobody_asks_for_ends(machines: Ranks) -> None:
     node = machines.start("b")
     entry = {"cmd": "sleep 100", "proxy": node.url, "owner": "any", "checkEndpoint": "none", "unloadTimeout": 1}
     wish = {"model": "m", "head": "h", "start": "1", "entry": entry, "lease_seconds": 1}
-    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).json["state"] == "starting"
+    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).status == 200
     node.line("nobody has asked for it")
     until(lambda: node.ask("DELETE", "/api/node/ranks/m.rank1?start=1").status == 404)
-    assert not node.children()
+    assert "m.rank1" not in node.running()
+    # Who asks late begins nothing.
+    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).json["state"] == "ended"
+    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish | {"start": "2", "begin": False}).status == 404
 
 
 def test_what_cannot_be_a_rank_is_refused_with_words(machines: Ranks) -> None:
