@@ -51,7 +51,9 @@ class SharedFile:
     sha256: str = ""
     """Of the whole file; empty where the head does not know it."""
     source: str = ""
-    """Where it came from on the hub; empty where that is not known."""
+    """Where it came from on the hub (`org/repo@revision/file`); empty where that is not known."""
+    path: str = ""
+    """Where the head has it: on a network disk it may be there for the node as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,16 @@ class SharedModel:
     files: tuple[SharedFile, ...] = ()
     fetch: Fetch = Fetch.NO
 
+    digest: str = field(init=False, repr=False, compare=False)
+    """SHA-256 of all of it, as hex."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _hash(_model_as_json(self)))
+
     @property
     def revision(self) -> str:
         """Names what a load of it depends on: another one means another model under the same name."""
-        return _hash(_model_as_json(self))[:MODEL_REVISION_DIGITS]
+        return self.digest[:MODEL_REVISION_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +87,8 @@ class Part:
     """Names the models; `NO_PART` without any."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "revision", _hash(part_as_json(self)["models"]) if self.models else NO_PART)
+        revision = _hash([model.digest for model in self.models]) if self.models else NO_PART
+        object.__setattr__(self, "revision", revision)
 
 
 class PartUnreadable(ValueError):
@@ -107,7 +116,14 @@ def _model_as_json(model: SharedModel) -> dict[str, Any]:
         "name": model.name,
         "entry": dict(model.entry),
         "files": [
-            {"name": file.name, "size": file.size, "header": file.header, "sha256": file.sha256, "source": file.source}
+            {
+                "name": file.name,
+                "size": file.size,
+                "header": file.header,
+                "sha256": file.sha256,
+                "source": file.source,
+                "path": file.path,
+            }
             for file in model.files
         ],
         "fetch": model.fetch.value,
@@ -132,7 +148,7 @@ def _is_shallow(value: object, left: int) -> bool:
 
 
 def _file_of_json(found: dict[str, Any]) -> SharedFile:
-    texts = [found[key] for key in ("name", "header", "sha256", "source")]
+    texts = [found[key] for key in ("name", "header", "sha256", "source", "path")]
     if not all(isinstance(text, str) for text in texts) or not is_file_name(texts[0]) or found["size"] < 0:
         raise ValueError
     return SharedFile(texts[0], int(found["size"]), *texts[1:])
