@@ -28,6 +28,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     ttl_left_seconds: null,
     serving: 0,
     waiting: 0,
+    loads_by_hand: 0,
     waits_for: null,
     retry_seconds: null,
     pinned: false,
@@ -63,11 +64,15 @@ export function flight(id: number, more: Partial<Flight> = {}): Flight {
     path: '/v1/chat/completions',
     client: '127.0.0.1',
     state: 'waiting',
+    tokens: 0,
+    tokens_per_second: null,
     position: null,
     arrived_at: 0,
     served_at: null,
     first_byte_at: null,
     response_bytes: 0,
+    tokens: 0,
+    tokens_per_second: null,
     ...more,
   };
 }

@@ -95,7 +95,7 @@ KNOWN: Final = (
     # src/llama-model.cpp; `clip` is what builds before 2025-10 say of a projector
     _row(
         FailureKind.PROJECTOR,
-        r"CLIP cannot be used as main model|unknown model architecture: 'clip'",
+        r"CLIP cannot be used as main model|unknown model architecture: '?clip\b",
         "the file is a projector, which lets a model see or hear, and no model",
         "Name the model's own file with --model, and this one with --mmproj",
     ),
@@ -107,7 +107,7 @@ KNOWN: Final = (
     ),
     _row(
         FailureKind.OLD_ENGINE,
-        r"unknown model architecture: '(?P<what>[^']+)'",
+        r"unknown model architecture: '?(?P<what>[^'\s]+)",
         "the engine does not know models of the kind {what}",
         f"{NEWER}, or another model",
     ),

@@ -46,7 +46,7 @@ class PartSender:
 
     def reconfigure(self, shared: tuple[SharedOut, ...]) -> None:
         """Share these models from now on, with the machines that are followed now."""
-        if self.with_files is None or not shared:
+        if self.with_files is None:
             self._use(shared)
             return
         if self._working_out is not None:

@@ -20,13 +20,17 @@ Text = Annotated[str, Field(max_length=1_000)]
 
 
 class SharedFileSaid(BaseModel):
-    """A file that a model needs; `header` is the SHA-256 of its first 64 KiB, `sha256` of all, empty if not known."""
+    """A file that a model needs; `header` is the SHA-256 of its first 64 KiB, `sha256` of all, empty if not known.
+
+    `source` is where it came from on the hub, `path` where the head has it.
+    """
 
     name: Text
     size: Annotated[int, Field(ge=0)]
     header: Text
     sha256: Text = ""
     source: Text = ""
+    path: Text = ""
 
 
 class SharedModelSaid(BaseModel):

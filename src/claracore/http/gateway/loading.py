@@ -31,6 +31,10 @@ NOTABLE_PART = 0.05
 """Of the weights: so much more that is read is worth a word."""
 
 
+FINGERPRINT = "claracore-loading"
+"""By which a client may tell our words from the model's thoughts."""
+
+
 class LoadingStream:
     """One stream that waits for its model; its timer runs only while it does."""
 
@@ -74,7 +78,7 @@ class LoadingStream:
             self._timer = None
             if self._shows_loading and self._last_text:
                 self._last_text = ""
-                self._answer.write_event(self._frame(" ready\n"))
+                self._answer.write_event(self._frame("\nready\n"))
 
     def tick(self) -> None:
         """Say how it stands."""
@@ -135,6 +139,7 @@ class LoadingStream:
             "object": "chat.completion.chunk",
             "created": self._created,
             "model": self._record.requested,
+            "system_fingerprint": FINGERPRINT,
             "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
         }
         return sse.event(msgspec.json.encode(data))

@@ -17,12 +17,20 @@ test('every request is counted once, failures apart', () => {
   const rows = [0, 10, 59, 61, 3600]
     .map((at) => row(at))
     .concat(row(3601, { status: 502 }), row(5, { status: 0 }), row(6, { error: 'left' }));
-  const [times, good, bad] = perTime(rows);
+  const [times, good, bad] = perTime(rows, [0, 3601]);
   const sum = (column: (number | null)[]) => column.reduce<number>((all, each) => all + (each ?? 0), 0);
   expect([sum(good!), sum(bad!)]).toEqual([5, 3]);
   expect(times).toEqual([...times].sort((a, b) => a - b));
-  expect(perTime([])).toEqual([[], [], []]);
-  expect(perTime([row(5)])[1]).toEqual([1]);
+  expect(perTime([], [0, 60])).toEqual([[], [], []]);
+});
+
+test('requests are drawn where they were, on the axis that all charts have, however short it is', () => {
+  const [from, to] = [1000, 1060];
+  const [times, good] = perTime([row(1000), row(1012), row(1060)], [from, to]);
+  const drawn = times.filter((_, bin) => good![bin]);
+  expect(drawn).toHaveLength(3);
+  for (const [index, at] of [1000, 1012, 1060].entries()) expect(Math.abs(drawn[index]! - at)).toBeLessThan(1);
+  for (const each of times) expect(each >= from && each <= to).toBe(true);
 });
 
 test('memory in use, of the machine, of each GPU that can tell, and of the largest models', () => {

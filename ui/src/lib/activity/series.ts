@@ -10,17 +10,14 @@ export function perRequest(rows: readonly ActivityRow[], value: (row: ActivityRo
   return [known.map((row) => row.at), known.map(value)];
 }
 
-/** Requests and failures in equal bins between the first and the last row; a minute is the narrowest bin. */
-export function perTime(rows: readonly ActivityRow[], bins = 48): Table {
+/** Requests and failures in equal bins, which together are the span in seconds from `from` to `to`. */
+export function perTime(rows: readonly ActivityRow[], [from, to]: readonly [number, number], bins = 48): Table {
   if (!rows.length) return [[], [], []];
-  const times = rows.map((row) => row.at);
-  const [from, to] = [Math.min(...times), Math.max(...times)];
-  const width = Math.max(60, (to - from) / bins);
-  const size = Math.floor((to - from) / width) + 1;
-  const good: number[] = Array.from({ length: size }, () => 0);
+  const width = (to - from) / bins;
+  const good: number[] = Array.from({ length: bins }, () => 0);
   const bad = [...good];
   for (const row of rows) {
-    const bin = Math.floor((row.at - from) / width);
+    const bin = Math.max(0, Math.min(bins - 1, Math.floor((row.at - from) / width)));
     const counts = failed(row) ? bad : good;
     counts[bin] = (counts[bin] ?? 0) + 1;
   }

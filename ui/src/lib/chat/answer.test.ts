@@ -24,6 +24,9 @@ test.each([
   ['in a line', 'So <think>wait</think> no.', 'wait', 'So\n\nno.'],
   ['twice', '<think>a</think>b<think>c</think>d', 'a\n\nc', 'b\n\nd'],
   ['by another name', '<thinking>why</thinking>because', 'why', 'because'],
+  ['after a space', ' <think>\nhm\n</think>\n\nThe answer is 4.', 'hm', 'The answer is 4.'],
+  ['indented', 'So:\n    <think>hm</think>\nfour.', 'hm', 'So:\n\nfour.'],
+  ['indented, the last one not finished', ' <think>a</think>b\n  <think>c', 'a\n\nc', 'b'],
   ['opened by the template', 'why\n</think>\n\nbecause', 'why', 'because'],
 ])('a thought is found %s', (_, said, reasoning, text) => {
   expect(splitThinking(said)).toEqual({ reasoning, text });
@@ -39,6 +42,13 @@ test.each([
 
 test('a thought may have code in it', () => {
   expect(splitThinking('<think>\n```\nx\n```\n</think>\ny')).toEqual({ reasoning: '```\nx\n```', text: 'y' });
+});
+
+test('what the server says of the load is no thought', () => {
+  const answer = new Answer(0);
+  answer.take({ ...delta({ reasoning_content: 'loading smollm2' }), system_fingerprint: 'claracore-loading' }, 1);
+  answer.take({ ...delta({ reasoning_content: 'hm' }), system_fingerprint: 'b11434' }, 2);
+  expect(answer.reasoning).toBe('hm');
 });
 
 test('figures come from the server where it tells them', () => {
@@ -58,13 +68,19 @@ test('figures come from the server where it tells them', () => {
     prompt_tokens: 12,
     completion_tokens: 31,
     tokens_per_second: 88.5,
+    counted: false,
   });
 });
 
 test('and are measured where it does not', () => {
   const answer = new Answer(0);
   for (const at of [1000, 1500, 2000]) answer.take(delta({ content: 'x' }), at);
-  expect(answer.figures(2000)).toMatchObject({ completion_tokens: 3, tokens_per_second: 2, prompt_tokens: null });
+  expect(answer.figures(2000)).toMatchObject({
+    completion_tokens: 3,
+    tokens_per_second: 2,
+    prompt_tokens: null,
+    counted: true,
+  });
 });
 
 test('nothing said gives no speed', () => {

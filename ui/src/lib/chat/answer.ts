@@ -2,12 +2,23 @@
 import { isRecord } from '../api/errors';
 import type { Figures } from './conversation';
 
-export class StreamError extends Error {}
+export class StreamError extends Error {
+  constructor(
+    message: string,
+    readonly code = '',
+  ) {
+    super(message);
+  }
+}
+
+/** The sign of what the server says of a load (`sendLoadingState`). */
+const LOADING = 'claracore-loading';
 
 /** Code, finished or not: what stands in it is not said, but shown. */
 const CODE = /^ {0,3}(```+|~~~+)[^\n]*\n[\s\S]*?(?:^ {0,3}\1[^\n]*$|$(?![\s\S]))|`[^`\n]+`/gm;
-/** A thought from its tag to its end, or to the end of what was said; without an end it has to begin a line. */
-const THOUGHT = /<think(?:ing)?>([\s\S]*?)<\/think(?:ing)?>|^[ \t]*<think(?:ing)?>([\s\S]*)$(?![\s\S])/gm;
+/** A thought from its tag to its end, or, where none follows, to the end of what was said; then it has to begin a line. */
+const THOUGHT =
+  /<think(?:ing)?>([\s\S]*?)<\/think(?:ing)?>|^[ \t]*<think(?:ing)?>((?:(?!<\/think)[\s\S])*)$(?![\s\S])/gm;
 /** Where the template has opened the thought already, the answer has only its end. */
 const ONLY_END = /^([\s\S]*?)^[ \t]*<\/think(?:ing)?>[ \t]*$/m;
 
@@ -78,7 +89,12 @@ export class Answer {
   take(chunk: unknown, now: number): void {
     if (!isRecord(chunk)) return;
     if (isRecord(chunk.error))
-      throw new StreamError(String(chunk.error.message ?? 'the model server reported an error'));
+      throw new StreamError(
+        String(chunk.error.message ?? 'the model server reported an error'),
+        String(chunk.error.code ?? ''),
+      );
+    // How the load stands is said beside the answer, and is no thought of the model.
+    if (chunk.system_fingerprint === LOADING) return;
     if (isRecord(chunk.usage)) this.#usage = chunk.usage;
     if (isRecord(chunk.timings)) this.#timings = chunk.timings;
     const choice: unknown = Array.isArray(chunk.choices) ? chunk.choices[0] : null;
@@ -105,6 +121,7 @@ export class Answer {
       total_seconds: (now - this.startedAt) / 1000,
       prompt_tokens: number(this.#usage.prompt_tokens) ?? number(this.#timings.prompt_n),
       completion_tokens: tokens ?? (this.#chunks || null),
+      counted: tokens === null,
       tokens_per_second:
         number(this.#timings.predicted_per_second) ?? (writing > 0 && counted > 0 ? counted / writing : null),
     };

@@ -1,7 +1,7 @@
 // @vitest-environment jsdom
 import { expect, test } from 'vitest';
 import { highlighted } from './highlight';
-import { blocks } from './markdown';
+import { blocks, named } from './markdown';
 
 const html = (text: string) =>
   blocks(text)
@@ -19,6 +19,24 @@ test('a block that still grows is a block already', () => {
     { kind: 'html' },
     { kind: 'code', language: 'js', code: 'let a =' },
   ]);
+});
+
+test.each([
+  ['a list', '1. First:\n\n   ```python title.py\n   if a < b:\n     print("x")\n   ```\n2. Second'],
+  ['a quotation', '> So:\n>\n> ```python title.py\n> if a < b:\n>   print("x")\n> ```'],
+  ['a list in a list', '- a\n  - b\n    ```python title.py\n    if a < b:\n      print("x")\n    ```'],
+])('code in %s is marked to become a block', (_, text) => {
+  const box = document.createElement('div');
+  box.innerHTML = html(text);
+  expect(box.querySelector('pre')).toBeNull();
+  const marked = box.querySelector<HTMLElement>(':is(li, blockquote) div[data-code]');
+  expect(marked?.textContent).toBe('if a < b:\n  print("x")');
+  expect(named(marked?.dataset.code ?? '')).toEqual({ language: 'python', title: 'title.py' });
+});
+
+test('a mark of a block cannot act', () => {
+  expect(html('- a\n  ```"><img src=x onerror=alert(1)>\n  x\n  ```')).not.toContain('<img');
+  expect(html('<div data-code="xml"><img src=x onerror=a></div>')).not.toMatch(/<img|onerror/);
 });
 
 test('the blocks together are the whole text', () => {

@@ -14,6 +14,8 @@ export type Block =
 const marked = new Marked({ gfm: true, breaks: true, async: false });
 marked.use(tex, {
   renderer: {
+    /** Inside of a list or a quotation; `insets.ts` makes of it what it is elsewhere. */
+    code: ({ text, lang }) => `<div data-code="${escaped(lang ?? '')}">${escaped(text)}</div>`,
     checkbox: ({ checked }) => `<span data-task="${checked ? 'done' : 'open'}">${checked ? '☑' : '☐'}</span> `,
     /** Pictures are not fetched: their words and where they are. */
     image: ({ href, text }) => `<a href="${escaped(href)}">[image: ${escaped(text || href)}]</a>`,
@@ -23,7 +25,7 @@ const ALLOWED_TAGS =
   'a b blockquote br code del details div em h1 h2 h3 h4 h5 h6 hr i kbd li mark ol p pre s span strong sub summary sup table tbody td th thead tr u ul'.split(
     ' ',
   );
-const PLAIN_ATTR = ['align', 'start', 'title', 'open', 'data-tex', 'data-task'];
+const PLAIN_ATTR = ['align', 'start', 'title', 'open', 'data-tex', 'data-task', 'data-code'];
 const CONFIG = {
   ALLOWED_TAGS,
   ALLOWED_ATTR: ['href', ...PLAIN_ATTR],
@@ -53,11 +55,16 @@ export function blocks(text: string): Block[] {
   for (const token of marked.lexer(text)) {
     if (token.type === 'space') continue;
     if (token.type === 'code') {
-      const [language = '', ...words] = String(token.lang ?? '').split(/\s+/);
-      found.push({ kind: 'code', raw: token.raw, language, title: words.join(' '), code: String(token.text) });
+      found.push({ kind: 'code', raw: token.raw, ...named(String(token.lang ?? '')), code: String(token.text) });
     } else found.push({ kind: 'html', raw: token.raw, html: html(token) });
   }
   return found;
+}
+
+/** What stands behind the fence: the language, and often into which file it goes. */
+export function named(words: string): { language: string; title: string } {
+  const [language = '', ...title] = words.split(/\s+/);
+  return { language, title: title.join(' ') };
 }
 
 function html(token: Token): string {

@@ -1,12 +1,21 @@
 /** How does one conversation with one model proceed? Sends, streams, stops, goes on, makes again, edits. */
 import { ask } from '../api/client';
-import { sentence } from '../api/errors';
+import { isRecord, sentence } from '../api/errors';
 import { events } from '../api/sse';
+import { live } from '../live.svelte';
 import { triedAgain } from './again';
 import { Answer } from './answer';
 import { filled } from './attachments/attached';
 import { explainedLength } from './attachments/too_long';
-import { type Attached, type Message, type Parameters, emptyAnswer, requestBody, userMessage } from './conversation';
+import {
+  type Attached,
+  type Figures,
+  type Message,
+  type Parameters,
+  emptyAnswer,
+  requestBody,
+  userMessage,
+} from './conversation';
 import { type Thread, merged } from './thread';
 import { keepThread } from './threads';
 import { path, tip, versions } from './tree';
@@ -25,6 +34,8 @@ export class Pane {
   leaf: string | null = $state(null);
   /** The answer that is being written. */
   writing: string | null = $state(null);
+  /** How far that is; null before its first word. */
+  soFar: Figures | null = $state.raw(null);
   /** When the answer under way was asked for, in milliseconds. */
   askedAt = $state(0);
   /** The messages of the branch that is looked at. */
@@ -178,6 +189,7 @@ export class Pane {
     const asked = path(this.messages, begun.parent);
     this.#abort = abort;
     this.writing = begun.id;
+    this.soFar = null;
     this.askedAt = performance.timeOrigin + performance.now();
     const [model, parameters, said] = [this.model, this.parameters, begun.text ? [...asked, begun] : asked];
     this.messages.push(begun);
@@ -194,7 +206,11 @@ export class Pane {
       message.cut = answer.cut;
     } catch (error) {
       if (abort.signal.aborted) message.stopped = true;
-      else message.error = explainedLength(error, model) ?? sentence(error);
+      else {
+        // Why it did not start is known before it is spoken of: it is shown as that, and not first as a raw sentence.
+        if (isRecord(error) && error.code === 'model_failed') await live.refresh();
+        message.error = explainedLength(error, model) ?? sentence(error);
+      }
     } finally {
       message.text = answer.text;
       message.reasoning = answer.reasoning;
@@ -212,6 +228,7 @@ export class Pane {
       drawn = performance.now();
       message.text = answer.text;
       message.reasoning = answer.reasoning;
+      this.soFar = answer.figures(drawn);
       if (drawn - this.#keptAt > KEPT_EVERY) this.keep();
     };
     try {

@@ -59,7 +59,7 @@ class Journey {
   }
 
   #arrived(model: string): void {
-    const chat = () => navigation.go(hrefOf('chat', '', { model }));
+    const chat = () => navigation.enter(hrefOf('chat', '', { model }));
     if (navigation.place.page === 'setup') return chat();
     notices.say(`${live.model(model)?.name || model} is ready`, 'ok', { label: 'Say hello', run: chat });
   }

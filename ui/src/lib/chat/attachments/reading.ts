@@ -41,16 +41,19 @@ async function text(file: File): Promise<Attachment> {
   return { kind: 'text', name: file.name, at: keepContent(content), tokens: estimated(content) };
 }
 
+/** What pages without a text are, and what to do with them. */
+export function onlyPictures(pages: number): string {
+  if (pages === 1) return 'its page is a picture. Attach it as a picture';
+  return `its ${plural(pages, 'page')} are pictures. Attach them as pictures`;
+}
+
 async function pdf(file: File, heard: (share: number) => void): Promise<Attachment> {
   const { readPdf } = await import('./pdf');
   const read = await readPdf(await file.arrayBuffer(), heard).catch((error: Error) => {
     throw new Error(`${file.name} cannot be read: ${error.message}`);
   });
   if (!read.text) {
-    const pages = plural(read.pages, 'page');
-    throw new Error(
-      `${file.name} has no text: its ${pages} are pictures. Attach them as pictures to a model that sees`,
-    );
+    throw new Error(`${file.name} has no text: ${onlyPictures(read.pages)} to a model that sees`);
   }
   return { kind: 'text', name: file.name, at: keepContent(read.text), tokens: estimated(read.text) };
 }
