@@ -1,4 +1,4 @@
-"""What models write as they please is shown as it is meant: code in lists, tables, thoughts; files are taken anywhere."""
+"""What models write is shown as it is meant: code in lists, tables, thoughts; files are taken wherever they are let go."""
 
 from __future__ import annotations
 
