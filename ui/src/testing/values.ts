@@ -28,6 +28,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     ttl_left_seconds: null,
     serving: 0,
     waiting: 0,
+    loads_by_hand: 0,
     waits_for: null,
     retry_seconds: null,
     pinned: false,
