@@ -1,4 +1,4 @@
-"""What models write is shown as it is meant: code in lists, tables, thoughts; files are taken wherever they are let go."""
+"""What models write is shown as it is meant: code in lists, tables, thoughts. Files are taken wherever they fall."""
 
 from __future__ import annotations
 
