@@ -32,6 +32,7 @@ from claracore.errors import BadRequest, Conflict, Forbidden, NotFound
 from claracore.host.cluster.addresses import address_of, own_address
 from claracore.host.cluster.join_exchange import Welcome
 from claracore.host.cluster.nodes_file import NodesFile
+from claracore.host.cluster.shared_files import SharedFiles
 from claracore.host.cluster.versions import own_versions
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class JoinedNodes:
 
     def __init__(self, file: NodesFile, ray: RayHere, runtime: Runtime, installation: Installation) -> None:
         self.file = file
+        self.files = SharedFiles()
+        """What machines that have joined may fetch."""
         self._ray = ray
         self._configuration = runtime.configuration
         self._machines = runtime.machines
@@ -80,8 +83,8 @@ class JoinedNodes:
             await self._ray.be_head(known)
 
     async def _act(self, remembered: Remembered) -> None:
-        self.head = remembered.head
         self._machines.drained = remembered.drained
+        self.files.secrets = tuple(node.secret for node in remembered.nodes if node.secret)
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
             await self._configuration.nodes_joined(remembered.nodes)

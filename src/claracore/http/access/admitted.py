@@ -21,7 +21,8 @@ OPEN_PATHS = frozenset(
      b"/api/nodes/certificate")
 )  # fmt: skip
 # The interface's files are no secret; were they closed, the browser would ask for the key before our page can.
-OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs")
+# Nodes fetch files of shared models by a secret of their own, which whoever answers checks.
+OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs|/api/shared/.+")
 _NOTHING: tuple[frozenset[bytes], None] = (frozenset(), None)
 
 

@@ -47,8 +47,8 @@ browser says it with every POST and DELETE."""
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
 
-NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?")
-"""Paths where HEAD is not what GET would say without its body: one changes something, the others never end."""
+NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?|/api/shared/.+")
+"""Paths where HEAD is not what GET would say without its body: one changes something, others never end, or are long."""
 BROWSER: Final = re.compile(rb"Mozilla/(?!.*PowerShell)")
 """How every browser calls itself; a page of another site cannot change it: that would take a preflight."""
 SIGNS_OF_A_PAGE: Final = (b"origin", b"referer", b"sec-fetch-site", b"cookie")

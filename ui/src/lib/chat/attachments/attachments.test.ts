@@ -20,6 +20,7 @@ import {
   tooLong,
   waysOut,
 } from './tokens';
+import { onlyPictures } from './reading';
 import { explainedLength } from './too_long';
 
 const nothing = () => undefined;
@@ -104,6 +105,8 @@ test('pages are numbered where there are several, and pictures of pages are no t
   expect(pagesText(['one  \n'])).toBe('one');
   expect(pagesText(['one', ' \n', 'three'])).toBe('[Page 1]\none\n\n[Page 2]\n\n\n[Page 3]\nthree');
   expect(pagesText([' ', '\n'])).toBe('');
+  expect(onlyPictures(1)).toBe('its page is a picture. Attach it as a picture');
+  expect(onlyPictures(2)).toBe('its 2 pages are pictures. Attach them as pictures');
 });
 
 test('a WAV says what is in it', async () => {
