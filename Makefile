@@ -43,8 +43,10 @@ test-long: $(READY) models
 
 # Several machines, as several instances on this one: they die, hang and come back; then with Ray, which is killed.
 test-cluster: $(READY) $(RAY_READY)
-	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py tests/e2e/test_joining.py
-	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_partition.py
+	$(BIN)/pytest -n 0 -rs -m slow tests/e2e/test_partition.py
+	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py tests/e2e/test_joining.py tests/e2e/test_parting.py
+	$(BIN)/pytest -n 0 -m "slow or not slow" tests/e2e/test_files_travel.py
+	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_ray_tls.py tests/e2e/test_partition.py
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)

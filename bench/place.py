@@ -80,6 +80,11 @@ class Nobody:
     def node_up(self, node: Node) -> None:
         """Do nothing."""
 
+    def hears(self, name: str) -> bool:
+        """Hear nothing."""
+        del name
+        return False
+
     def node_changed(self, name: str) -> None:
         """Do nothing."""
 

@@ -15,7 +15,7 @@ import pytest
 from claracore.core.cluster.model import NodeEvent
 from claracore.core.cluster.watch import Witness
 from claracore.core.config.routing import PeerConfig
-from claracore.host.cluster.polled import PolledPeers
+from claracore.host.cluster.polled import ANSWER_SECONDS, PolledPeers
 from claracore.host.cluster.ray_link import SILENT_SECONDS, RayLink
 
 PEER = PeerConfig(proxy="http://desk", models="auto")
@@ -35,14 +35,19 @@ class Followed:
 
     def __init__(self, loop: MovedClock, *, has_ray: bool) -> None:
         self.fails: Exception | None = None
+        self.answers = asyncio.Event()
+        self.answers.set()
         self.witnesses: dict[str, Witness] = {}
         self.link = RayLink(self._witnessed) if has_ray else None
         self._loop = loop
-        self._members = PolledPeers(self.witnesses, self._client)
+        self._members = PolledPeers(self._witness, self._client)
         self._events: AsyncIterator[NodeEvent] = self._members.follow()
         self._looks = 0
         self._looked = asyncio.Event()
         self._members.reconfigure({"desk": PEER})
+
+    def _witness(self, name: str) -> Witness:
+        return self.witnesses.get(name, Witness.NONE)
 
     def _witnessed(self, found: object) -> None:
         assert isinstance(found, dict)
@@ -52,8 +57,9 @@ class Followed:
     async def _client(self, _peer: PeerConfig) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(transport=httpx2.MockTransport(self._answer), base_url=PEER.proxy)
 
-    def _answer(self, _request: httpx2.Request) -> httpx2.Response:
+    async def _answer(self, _request: httpx2.Request) -> httpx2.Response:
         self._looked.set()
+        await self.answers.wait()
         if self.fails is not None:
             raise self.fails
         return httpx2.Response(200, json={"kind": "claracore", "models": [{"name": "x", "state": "ready"}]})
@@ -72,6 +78,10 @@ class Followed:
         self._looked.clear()
         self._members.look_soon("desk")
         await self._looked.wait()
+
+    def later(self, seconds: float) -> None:
+        """Have so much time passed."""
+        self._loop.ahead += seconds
 
     async def close(self) -> None:
         if self.link is not None:
@@ -144,6 +154,22 @@ def test_it_goes_on_answering_while_ray_is_away(membership: str) -> None:
         for _ in range(3):
             await desk.looked_after(1)
             assert await desk.event() == "NodeTold"
+
+    held_with(conversation, has_ray=membership == "ray")
+
+
+@both
+def test_an_answer_that_is_late_is_waited_for(membership: str) -> None:
+    """A slow machine would never answer whoever hangs up and asks anew."""
+
+    async def conversation(desk: Followed) -> None:
+        assert [await desk.event(), await desk.event()] == ["NodeUp", "NodeTold"]
+        desk.answers.clear()
+        await desk.looked_after(1)
+        desk.later(ANSWER_SECONDS)
+        assert await desk.event() == "NodeSilent"
+        desk.answers.set()
+        assert [await desk.event(), await desk.event()] == ["NodeUp", "NodeTold"]
 
     held_with(conversation, has_ray=membership == "ray")
 

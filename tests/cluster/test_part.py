@@ -23,6 +23,9 @@ from claracore.core.cluster.part import (
 )
 from claracore.core.config.macros import Value
 
+DEEP: list[object] = []
+for _ in range(50):
+    DEEP = [DEEP]
 FILE = SharedFile("qwen/q 4.gguf", 5, "ab", source="hf.co/x/y")
 MODEL = SharedModel("qwen", {"cmd": "llama-server -m ${file:qwen/q 4.gguf} --port ${PORT}"}, (FILE,), Fetch.HEAD)
 
@@ -41,7 +44,8 @@ def test_a_part_comes_back_as_it_went_and_its_revision_names_its_models() -> Non
     "change",
     [
         {"models": None}, {"models": [5]}, {"models": [{}]},
-        {"name": ""}, {"name": 5}, {"entry": []}, {"fetch": "everywhere"}, {"files": 5},
+        {"name": ""}, {"name": 5}, {"name": " "}, {"name": "a\0"}, {"entry": {"m": DEEP}},
+        {"entry": []}, {"fetch": "everywhere"}, {"files": 5},
         {"file": "../x"}, {"file": "/x"}, {"file": "a//b"}, {"file": "a\\b"}, {"file": "a}b"}, {"file": "c:x"},
         {"size": -1}, {"size": "5"}, {"sha256": None},
     ],
@@ -55,6 +59,12 @@ def test_what_is_no_part_is_none_and_says_nothing_of_its_values(change: dict[str
     with pytest.raises(PartUnreadable) as raised:
         part_of_json(found)
     assert "llama-server" not in str(raised.value)
+
+
+def test_a_name_is_one_model() -> None:
+    found = part_as_json(Part((MODEL,)))
+    with pytest.raises(PartUnreadable, match="one name"):
+        part_of_json({"models": found["models"] * 2})
 
 
 @pytest.mark.parametrize("found", [None, 5, [], "models", {}])

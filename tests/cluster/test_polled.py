@@ -59,7 +59,7 @@ Conversation = Callable[[Peer, Membership, AsyncIterator[NodeEvent]], Awaitable[
 
 def follow(conversation: Conversation) -> None:
     async def all_of_it() -> None:
-        peer, members = Peer(free_port()), polled_peers({})
+        peer, members = Peer(free_port()), polled_peers()
         await peer.start()
         events = members.follow()
         members.reconfigure({"desk": peer.config})

@@ -86,6 +86,11 @@ class Listener:
     def node_up(self, node: Node) -> None:
         assert node.state is NodeState.UP
 
+    def hears(self, name: str) -> bool:
+        """Hear nothing."""
+        del name
+        return False
+
     def node_changed(self, name: str) -> None:
         assert name
 

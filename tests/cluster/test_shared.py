@@ -8,9 +8,10 @@ import pytest
 
 from claracore.core.cluster.beside import PART_FILE, TakenPart, beside, kept_names, model_revisions
 from claracore.core.cluster.part import Fetch, Part, SharedModel
-from claracore.core.cluster.shared import part_for, shared_out
+from claracore.core.cluster.shared import models_for, shared_out
 from claracore.core.config.load import LoadedConfig, load, load_many
 from claracore.core.config.model import Config
+from claracore.core.config.peers import shared_names, with_found
 
 SECRETS = {"KEY": "the-key", "KEYS": "a,b", "NAMED": "named", "TTL": "300"}
 HEAD = """
@@ -77,7 +78,7 @@ def test_who_gets_what() -> None:
     models = shared_out(found.written, found.config)
 
     def names(node: str) -> list[str]:
-        return [model.name for model in part_for(node, models).models]
+        return [model.name for model in models_for(node, models)]
 
     assert (names("desk"), names("other")) == (["qwen", "lists"], ["qwen"])
 
@@ -166,3 +167,21 @@ def test_a_file_has_the_path_of_the_machine() -> None:
     found = both("models: {}", part, {}, **{"q.gguf": "/here and/q.gguf"}).config
     assert found is not None
     assert found.models["x"].cmd == "llama-server -m '/here and/q.gguf' --port ${PORT}"
+
+
+def test_an_alias_of_a_shared_model_has_its_places_and_one_with_parameters_is_the_heads() -> None:
+    text = """
+    peers: {desk: {proxy: 'http://desk:1', models: auto}}
+    models:
+      x:
+        cmd: 'x ${PORT}'
+        aliases: [q]
+        filters: {setParamsByID: {'x:high': {a: 1}}}
+        placement: {nodes: PLACED}
+    """
+
+    def names(placed: str) -> set[str]:
+        found = with_found(config(text.replace("PLACED", placed)), {"desk": ("x",)})
+        return {name for name, ids in shared_names(found).items() if ids == ("x", "desk/x")}
+
+    assert (names("all"), names("[]")) == ({"x", "q"}, {"x"})

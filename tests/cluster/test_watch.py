@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
+
 import pytest
 
 from claracore.core.cluster.model import (
@@ -19,10 +22,13 @@ from claracore.core.cluster.model import (
 )
 from claracore.core.cluster.watch import (
     LOST_AFTER_SECONDS,
+    MOST_ANSWERS,
+    STEADY_SECONDS,
     Look,
     LookAnswered,
     LookMissed,
     LookRefused,
+    answers_needed,
     followed,
     looked,
     unheard,
@@ -86,6 +92,75 @@ def test_a_short_silence_between_answers_never_adds_up() -> None:
     for second in range(0, 100, 2):
         looks += [(second, LookMissed("late")), (second + 1, LookAnswered(REPORT))]
     assert play(*looks, (100, LookMissed("late")), (102, LookMissed("late"))).state is SILENT
+
+
+# A machine that answers now and then.
+
+MISSED, ANSWERED = LookMissed("late"), LookAnswered(REPORT)
+LOOKS: dict[str, Look] = {"a": ANSWERED, "m": MISSED, "r": LookRefused("no")}
+
+
+def states(looks: str, every: float = 1.0) -> str:
+    """Return the states after looks that were answered (a), missed (m) or refused (r): u, s or l for each."""
+    found, at, now = "", 0.0, unheard("desk", 0.0)
+    for each in looks:
+        at += every
+        for event in looked(now, LOOKS[each], at):
+            now = followed(now, event)
+        found += now.state.value[0]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("looks", "every", "found"),
+    [
+        # The first silence is forgiven with the first answer, whether it was short or a loss.
+        ("ama", 1, "usu"),
+        ("ammma", 3, "usslu"),
+        ("ara", 1, "ulu"),
+        # Each further one takes twice as many answers in a row, and a miss among them begins anew.
+        ("amamaa", 1, "usussu"),
+        ("amamaamaaaa", 1, "usussussssu"),
+        ("amamaamamaaaaaaaa", 1, "usussussssssssssu"),
+        # It leaves the lost ones with its first answer, whatever it takes to be up.
+        ("amammmaa", 3, "ususslsu"),
+    ],
+)
+def test_a_machine_that_falls_silent_again_has_to_be_steadier(looks: str, every: float, found: str) -> None:
+    assert states(looks, every) == found
+
+
+@pytest.mark.parametrize(("lapses", "answers"), [(0, 1), (1, 1), (2, 2), (3, 4), (4, 8), (5, 10), (10**6, 10)])
+def test_how_many_answers_it_takes(lapses: int, answers: int) -> None:
+    assert answers_needed(lapses) == answers
+
+
+def test_silences_are_forgotten_after_a_while_and_with_another_run() -> None:
+    unsteady = replace(node(UP), lapses=9)
+    told = NodeTold("desk", 100 + STEADY_SECONDS, REPORT)
+    assert followed(unsteady, told).lapses == 0
+    assert followed(unsteady, replace(told, at=99 + STEADY_SECONDS)).lapses == 9
+    heard = replace(node(LOST), lapses=9, report=replace(REPORT, identity="one"))
+    another, same = (LookAnswered(replace(REPORT, identity=name)) for name in ("two", "one"))
+    assert [type(event) for event in looked(heard, another, 200)] == [NodeUp, NodeTold]
+    assert [type(event) for event in looked(heard, same, 200)] == [NodeSilent, NodeTold]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_slow_machine_is_not_up_and_away_by_turns(seed: int) -> None:
+    chance, at, now = random.Random(seed), 0.0, unheard("desk", 0.0)
+    turns = 0
+    for _ in range(1_000):
+        at += 1
+        for event in looked(now, chance.choice((MISSED, ANSWERED)), at):
+            was, now = now, followed(now, event)
+            turns += was.state is not UP and now.state is UP
+    assert turns < 10
+    for _ in range(MOST_ANSWERS):
+        at += 1
+        for event in looked(now, ANSWERED, at):
+            now = followed(now, event)
+    assert now.state is UP, "it is used again when it is fast"
 
 
 def test_there_is_no_node_after_it_is_gone() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.instance import Instance, configured, instance
+from e2e.instance import Instance, configured, instance, until
 from fakes import fake_docker
 
 MODELS = """
@@ -130,7 +130,8 @@ def test_what_runs_answers_while_an_image_is_fetched_and_stays_when_there_is_non
         with contextlib.closing(running.connect()) as waiting:
             waiting.request("POST", "/api/models/load/pull")
             running.line("model pull: its image far:latest is not here and is fetched")
-            assert running.ask("GET", "/api/models/pull").json["waits_for"] == {"cause": "preparing", "models": []}
+            preparing = {"cause": "preparing", "models": []}
+            until(lambda: bool(running.ask("GET", "/api/models/pull").json["waits_for"] == preparing))
             assert running.chat("a").status == 200
             running.ask("POST", "/api/models/unload/pull")
             answer = waiting.getresponse()

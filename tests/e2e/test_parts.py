@@ -73,6 +73,10 @@ def test_what_the_head_shares_its_node_has_and_follows_its_edits(machines: Joine
     machines.write("head", f"models:\n{MINE}{shared('x', '--slow-health', '0.01', more=more)}{shared('new')}")
     until(lambda: answers(machines, "also") == 200)
     assert server in node.children()
+    edits = (("PATCH", {"ttl": 5}), ("DELETE", None))
+    assert {machines.ask("node", method, "/api/config/models/x", body).status for method, body in edits} == {409}
+    places = machines.ask("head", "GET", "/api/places/also").json["places"]
+    assert {place["model"] for place in places} == {"x", "desk/x"}
 
 
 def test_a_node_keeps_what_it_has_while_its_head_is_away_and_is_sent_what_has_changed_since(machines: Joined) -> None:

@@ -60,6 +60,11 @@ async def says_nothing(server: ModelServer, reader: asyncio.StreamReader, writer
     await asyncio.Event().wait()
 
 
+async def begins_and_hangs(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await breaks_off_amid(server, reader, writer)
+    await asyncio.Event().wait()
+
+
 class NoneHere:
     """A supervisor without models of its own, for the places of a name."""
 
@@ -102,6 +107,11 @@ class Deaf:
 
     def node_up(self, node: object) -> None:
         pass
+
+    def hears(self, name: str) -> bool:
+        """Hear nothing."""
+        del name
+        return False
 
     def node_changed(self, name: str) -> None:
         pass
@@ -211,6 +221,26 @@ def test_what_waits_for_a_machine_that_is_lost_moves_on() -> None:
             running.gateway.relay.machine_lost("one", "gone")
             assert (await asked).startswith(b"HTTP/1.1 200 ")
             assert len(two.seen) == 1
+
+    play(conversation)
+
+
+def test_a_stream_of_a_lost_machine_ends_after_one_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What came of it before the loss is no sign of life after it."""
+    monkeypatch.setattr("claracore.http.gateway.request.NODE_LOST_SECONDS", 0.05)
+    monkeypatch.setattr("claracore.http.gateway.liveness.NODE_LOST_SECONDS", 600.0)
+
+    async def conversation() -> None:
+        async with both(begins_and_hangs, answers(OK)) as (_one, two, running):
+            asked = asyncio.create_task(running.say(ASK))
+            # Nobody says that a byte has been passed on.
+            while not any(each.record.response_bytes for each in running.gateway.relay.in_flight.values()):  # noqa: ASYNC110
+                await asyncio.sleep(0)
+            running.gateway.relay.machine_lost("one", "gone")
+            async with asyncio.timeout(60):
+                answer = await asked
+            assert b"machine 'one', which has model 'one/x', was lost: gone" in answer
+            assert not two.seen
 
     play(conversation)
 

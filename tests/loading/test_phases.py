@@ -124,7 +124,7 @@ def test_bytes_move_the_bar_of_a_first_load_and_are_said() -> None:
     one = load()
     found = one.expected(running(LoadPhase.WEIGHTS, 0.0, os.getpid()), 101.0)
     assert found.total_bytes == found.read_bytes == TOTAL, "this process has more of files than so few bytes"
-    assert found.words == "1 KiB of weights are read"
+    assert found.words == "1 KiB of weights are in memory already"
     assert found.progress is not None
     assert 0 < found.progress < 0.5, "they may still be copied"
     assert one.expected(running(LoadPhase.WEIGHTS, 0.3), 102.0).words == "copying weights 0 of 1 KiB"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from claracore.core.loading.past import Forecast, ModelFile
@@ -23,3 +25,13 @@ def test_the_bar_keeps_to_the_bytes_and_the_time_left_to_former_loads() -> None:
     assert found.progress is not None
     assert found.progress < 0.25
     assert found.left_seconds == pytest.approx(2.9, abs=0.5)
+
+
+def test_weights_that_are_in_the_page_cache_are_not_said_to_be_read_from_nothing() -> None:
+    here = Running(ModelState.STARTING, pid=os.getpid(), phase=LoadPhase.WEIGHTS)  # has mapped a few MiB of files
+    cached = LoadUnderWay(0.0, Looked("engine", ModelFile(8 << 30, 0), None)).expected(here, 0.5)
+    assert (cached.words, cached.read_bytes) == ("8.0 GiB of weights are in memory already", 8 << 30)
+    half = LoadUnderWay(0.0, Looked("engine", ModelFile(8 << 30, 4 << 30), None)).expected(here, 0.5)
+    assert half.words == "reading weights 4.0 of 8.0 GiB"
+    none = LoadUnderWay(0.0, Looked("engine", ModelFile(8 << 30, 8 << 30), None)).expected(here, 0.5)
+    assert none.words in {"reading weights 0.0 of 8.0 GiB", "reading weights 0.1 of 8.0 GiB"}

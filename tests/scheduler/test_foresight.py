@@ -78,7 +78,8 @@ def test_a_busy_model_is_not_held_back_for_it_and_it_is_looked_at_again_when_it_
 def test_who_has_something_large_fetched_is_in_nobodys_way_and_its_time_does_not_run() -> None:
     play = playing()
     play((Arrived(2, "qwen"), [LookAhead("qwen")]))
-    assert play.scheduler.obstacle("qwen", play.now) == Obstacle(Cause.PREPARING)
+    assert play.scheduler.obstacle("qwen", play.now) is None
+    assert play.scheduler.obstacle("qwen", play.now + 1) == Obstacle(Cause.PREPARING)
     assert play.scheduler.next_deadline() == play.now + 1.0
     play.after(100)((TimePassed(), []), (Arrived(3, "gemma"), [LookAhead("gemma")]))
     play(
@@ -118,3 +119,14 @@ def test_unloading_ends_what_is_fetched_and_another_configuration_is_looked_at_a
     )
     policy = one_at_a_time("phi", "qwen", "gemma", foreseeable=True)
     play((Reconfigured(policy), [LookAhead("qwen")]), (LookedAhead("qwen", fails=True), [Refuse(3, FAILED)]))
+
+
+def test_unloading_refuses_who_waits_in_the_queue_as_well() -> None:
+    play = playing()
+    play(
+        (Arrived(2, "phi"), [Serve(2)]),
+        (Arrived(3, "qwen"), [LookAhead("qwen")]),
+        (LookedAhead("qwen", fails=False), []),
+        (UnloadAsked(("qwen",)), [Refuse(3, RefuseReason.UNLOADED)]),
+        (Finished(2), []),
+    )

@@ -536,11 +536,9 @@ class World:
     def unload(self, *models: str) -> None:
         for model in models:
             self.tries.pop(model, None)
-            if model in self.looking:
-                self.looked_no_more(model)
-                self.unloaded_at[model] = self.now
+            self.looked_no_more(model)
+            self.unloaded_at[model] = self.now
             if self.can_be_stopped(model):
-                self.unloaded_at[model] = self.now
                 self.drain[model] = self.scheduler.slots[model].policy.drain_seconds
         self.tell(UnloadAsked(models))
 

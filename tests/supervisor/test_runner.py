@@ -307,3 +307,22 @@ def test_a_load_that_is_unloaded_is_refused() -> None:
             await loading
 
     asyncio.run(story())
+
+
+def test_a_load_by_hand_is_no_request_that_waits_and_unloading_ends_it_in_the_queue_as_well() -> None:
+    async def story() -> None:
+        supervisor, runner, _ = stage("a", "b")
+        ask(supervisor)
+        runner.runs[0].ready()
+        loading = asyncio.create_task(supervisor.load("b"))
+        await asyncio.sleep(0)
+        ask(supervisor, "b")
+        assert supervisor.loads_by_hand("b") == 1
+        assert len(supervisor.slots["b"].waiting) == 2
+        await supervisor.unload(["b"])
+        with pytest.raises(ModelUnloaded):
+            await loading
+        assert supervisor.loads_by_hand("b") == len(supervisor.slots["b"].waiting) == 0
+        assert runner.runs[0].orders == []
+
+    asyncio.run(story())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from claracore.cli.terminal import moves, say, table
+from claracore.cli.terminal import beside, moves, say, table
 from claracore.core.engines.job import EngineJob, EngineStage
 from claracore.core.units import gb
 
@@ -24,7 +24,7 @@ def engines_lines(view: dict[str, Any]) -> list[str]:
     ]
     lines = table(HEAD, rows) if rows else ["no engine is installed: `claracore engines install` fetches one"]
     lines += ["", "`llama-server` in a command means the first of these that runs:"]
-    lines += [f"  {line}" for line in view["explained"]]
+    lines += [beside("  ", line) for line in view["explained"]]
     for one in view["rolled_back"]:
         lines += ["", f"{one['given_up']} was given up: it could not load {one['model']!r}, which the one before could"]
         lines.append(f"  {one['reason']}")

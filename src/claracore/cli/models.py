@@ -99,11 +99,15 @@ def _watched(server: Server, model: str) -> dict[str, Any]:
 
     # A daemon: who presses Ctrl-C does not wait for the load.
     Thread(target=load_it, name="load", daemon=True).start()
-    with load_meter() as show:
-        while not wait({loading}, LOOK_SECONDS).done:
-            found = server.asked(f"/api/models/{path_of(model)}", timeout_seconds=LOOK_TIMEOUT_SECONDS)
-            if found is not None and found["state"] != "ready":
-                show(found)
+    try:
+        with load_meter() as show:
+            while not wait({loading}, LOOK_SECONDS).done:
+                found = server.asked(f"/api/models/{path_of(model)}", timeout_seconds=LOOK_TIMEOUT_SECONDS)
+                if found is not None and found["state"] != "ready":
+                    show(found)
+    except KeyboardInterrupt:
+        say(f"\nthe server goes on loading {model}; claracore unload {model} ends that", err=True)
+        raise
     return loading.result()
 
 

@@ -37,7 +37,7 @@ def nodes(*, url: str | None, as_json: bool) -> None:
     if (head := found.get("head")) is not None:
         say(f"{head_words(head)}\n")
     say("\n".join(table(HEAD, [node_cells(row) for row in found["nodes"]])))
-    for line in configuration_lines(found["nodes"]):
+    for line in (*configuration_lines(found["nodes"]), *file_lines(found["nodes"])):
         say(line)
 
 
@@ -50,6 +50,11 @@ def configuration_lines(rows: list[dict[str, Any]]) -> list[str]:
             why = f": {found['why']}" if found["why"] else ""
             lines.append(f"{row['name']}: {WORDS_OF_CONFIGURATION[found['state']]}{why}")
     return lines
+
+
+def file_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each file that a machine still needs for models from here: `desk: fetching qwen.gguf 41 %`."""
+    return [f"{row['name']}: {file['words']}" for row in rows for file in row.get("files", ()) if file["words"]]
 
 
 def head_words(head: dict[str, Any]) -> str:

@@ -76,7 +76,8 @@ def why_port(*, port: int, config: Path | None, config_dir: Path | None, listen:
         from claracore.cli.planned_ports import explain  # noqa: PLC0415 - reads a configuration
 
         free, sentences = explain(port, config, config_dir, listen)
-    say("\n  ".join(sentences))
+    first, *reasons = sentences
+    say("\n".join([beside("", first), *(beside("  ", reason) for reason in reasons)]))
     if not free:
         raise SystemExit(1)
 

@@ -44,7 +44,7 @@ CAUSES = {
     Cause.LOADS: "models that must go first are being loaded",
     Cause.UNLOADING: "models that must go first are being stopped",
     Cause.MEMORY: "memory of models that have ended is not back yet",
-    Cause.PREPARING: "it is looked at, or fetched, what its start needs",
+    Cause.PREPARING: "what its start needs is fetched",
     Cause.TURN: "requests for other models are ahead",
 }
 

@@ -40,7 +40,7 @@ def status(*, url: str | None, as_json: bool) -> None:
     for line in lines:
         name, gap, words = line.partition("  ")
         lead = name + gap + " " * (len(words) - len(words.lstrip()))
-        say(beside(lead, words.lstrip()) if gap else line)
+        say(beside(lead, words.lstrip()) if gap else beside("", line))
 
 
 def _progress(fraction: float | None) -> str:

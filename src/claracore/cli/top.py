@@ -12,7 +12,7 @@ from claracore.cli.client import URL, Server
 from claracore.cli.memory_bars import memory_bars
 from claracore.cli.requests import HEAD as REQUESTS_HEAD
 from claracore.cli.requests import former_lines, request_cells
-from claracore.cli.terminal import say, table
+from claracore.cli.terminal import beside, say, table
 from claracore.cli.verb import Verb, decimal_within, option
 from claracore.core.units import counted, gib, lasting
 
@@ -64,12 +64,11 @@ def _look(server: Server) -> Look | None:
 def shown(look: Look) -> list[str]:
     """Return what is known as lines."""
     server, models, requests = look["server"], look["models"]["models"], look["requests"]["requests"]
-    active = [model for model in models if model["state"] != "stopped" or model["waiting"]]
+    active = [model for model in models if model["state"] != "stopped" or model["waits_for"]]
     waiting = sum(request["state"] == "waiting" for request in requests)
     up = server.get("started_at")
     lines = [
-        f"ClaraCore {server['version']} at {server['url']}"
-        + (f", up for {lasting(max(0.0, time.time() - up))}" if up is not None else ""),
+        beside("", f"ClaraCore {server['version']} at {server['url']}{_since(up)}"),
         f"{len(active)} of {counted(len(models), 'model')}, {counted(len(requests), 'request')}, {waiting} waiting",
         "",
     ]
@@ -77,6 +76,10 @@ def shown(look: Look) -> list[str]:
     lines += ["", *memory_bars(look["memory"]["devices"])]
     lines += ["", *table(REQUESTS_HEAD, [request_cells(one) for one in requests])] if requests else []
     return [*lines, *former_lines(look["requests"])]
+
+
+def _since(started_at: float | None) -> str:
+    return f", up for {lasting(max(0.0, time.time() - started_at))}" if started_at is not None else ""
 
 
 def _model_cells(model: dict[str, Any], requests: list[dict[str, Any]]) -> list[str]:

@@ -100,7 +100,8 @@ class Joiner:
             if admin_key:
                 await self._keys.remove(OWN_KEY)
             raise
-        former, more = self._own_head.head, (own, welcome.gcs, welcome.secret, welcome.cluster)
+        former = self._own_head.head
+        more = (own, welcome.gcs, welcome.secret, welcome.cluster, welcome.ray_tls)
         await self._own_head.joined(
             HeadOfNode(line.url, line.fingerprint, key_name, welcome.name, *more), welcome.ray_token
         )

@@ -32,6 +32,7 @@ from claracore.errors import BadRequest, Conflict, Forbidden, NotFound
 from claracore.host.cluster.addresses import address_of, own_address
 from claracore.host.cluster.join_exchange import Welcome
 from claracore.host.cluster.nodes_file import NodesFile
+from claracore.host.cluster.shared_files import SharedFiles
 from claracore.host.cluster.versions import own_versions
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class JoinedNodes:
 
     def __init__(self, file: NodesFile, ray: RayHere, runtime: Runtime, installation: Installation) -> None:
         self.file = file
+        self.files = SharedFiles()
+        """What machines that have joined may fetch."""
         self._ray = ray
         self._configuration = runtime.configuration
         self._machines = runtime.machines
@@ -80,8 +83,8 @@ class JoinedNodes:
             await self._ray.be_head(known)
 
     async def _act(self, remembered: Remembered) -> None:
-        self.head = remembered.head
         self._machines.drained = remembered.drained
+        self.files.secrets = tuple(node.secret for node in remembered.nodes if node.secret)
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
             await self._configuration.nodes_joined(remembered.nodes)
@@ -149,7 +152,7 @@ class JoinedNodes:
         except NameTaken as error:
             raise Conflict(str(error)) from error
         logger.info("machine %s has joined: %s", node.name, node.url)
-        return Welcome(node.name, access.gcs, access.token, node.secret, known.cluster)
+        return Welcome(node.name, access.gcs, access.token, node.secret, known.cluster, access.tls)
 
     async def _check(self, node: JoinedNode) -> None:
         """Raise BadRequest for a node that cannot be one."""
@@ -199,6 +202,19 @@ class JoinedNodes:
         """
         known = await asyncio.to_thread(self.file.load)
         return known.of_digest(digest_of_secret(secret)) is not None, known.cluster
+
+    async def certified(self, secret: str, request: str) -> tuple[str, str]:
+        """Return a certificate for the Ray of a machine, by its secret, and the authority's, as PEM.
+
+        It is for the address under which we know the machine. Raises NotFound, BadRequest, FileUnusable, OSError.
+        """
+        known = await asyncio.to_thread(self.file.load)
+        node = known.of_digest(digest_of_secret(secret))
+        if node is None:
+            raise NotFound("no machine that has joined has this secret")
+        address = await asyncio.to_thread(address_of, urlsplit(node.url).hostname or "")
+        await self._ray.be_head(known)
+        return await self._ray.control.certified(request, address)
 
     async def was_left(self, secret: str) -> None:
         """Take in that a machine, by its secret, has left. Raises NotFound, FileUnusable, DiskFull."""

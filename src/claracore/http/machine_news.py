@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING
 
 from claracore import __version__
 from claracore.core.cluster.model import Node
+from claracore.core.cluster.signs import AnswersHeard
+from claracore.host.cluster.held_files import Shelves
+from claracore.host.cluster.model_files import FilesOfModels
 from claracore.host.cluster.nodes_file import NodesFile
 from claracore.host.cluster.part_sender import PartSender
+from claracore.host.library.destinations import Destinations
+from claracore.host.library.download import DownloadStore
+from claracore.host.store.downloads import DownloadStoreOnDisk
 from claracore.host.store.files import FileUnusable
 from claracore.host.supervisor.prepared import FoundModels
 from claracore.http.joined_nodes import JoinedNodes
@@ -36,6 +42,13 @@ async def announced(options: Options, listen: Listen) -> None:
         await announce(listen, __version__, tls=options.tls is not None, base_path=options.base_path)
 
 
+def _model_files(runtime: Runtime, installation: Installation, joined: JoinedNodes) -> FilesOfModels:
+    configuration, state_dir = runtime.configuration, installation.state_dir
+    shelves = Shelves(Destinations(configuration, installation.followed))
+    store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
+    return FilesOfModels(shelves, store, joined.files)
+
+
 class MachineNews:
     """A `ClusterListener` that has others act."""
 
@@ -58,7 +71,10 @@ class MachineNews:
         self.joined = JoinedNodes(file, self.ray, runtime, installation)
         """Which machines have joined."""
         self.parts = PartSender(runtime.machines)
+        self.parts.with_files = _model_files(runtime, installation, self.joined)
+        self.joined.files.on_change = self.reloaded
         """Who gives the machines that have joined their parts of the configuration."""
+        self._heard = AnswersHeard()
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
 
@@ -119,6 +135,10 @@ class MachineNews:
         """Let answers from there take their time again."""
         logger.info("machine %s is there", node.name)
         self._gateway.relay.machine_back(node.name)
+
+    def hears(self, name: str) -> bool:
+        """Return whether an answer from a node has grown since this was asked last of it."""
+        return self._heard.grow(name, self._gateway.relay.bytes_from(name))
 
     def node_changed(self, name: str) -> None:
         """Announce it; it may have to be sent its part of the configuration."""

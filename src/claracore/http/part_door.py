@@ -92,10 +92,19 @@ class PartDoor:
         """Have no part any more; its models end as if they were taken out of a file. Raises as `take`."""
         await self._take(Part())
 
+    async def look_at_paths(self) -> None:
+        """Use the files where they are by now. Raises as `take`."""
+        taken = self._configuration.now.taken
+        if taken.part.models and await asyncio.to_thread(self.paths_of, taken.part) != taken.paths:
+            await self._use(taken.part)
+
     async def _take(self, part: Part) -> PartTaken:
         now = self._configuration.now.part
         if now.revision == part.revision and not now.set_aside:
             return PartTaken(now.revision, now.kept)
+        return await self._use(part)
+
+    async def _use(self, part: Part) -> PartTaken:
         paths = await asyncio.to_thread(self.paths_of, part)
         taken = TakenPart(part, paths)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
 from claracore.core.cluster.ray_ports import RayRole, waiting_words
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
     from claracore.http.api.parts import Installation, Runtime
 
 logger = logging.getLogger("claracore.cluster")
+
+
+async def _certify(head: HeadOfNode, request: str) -> tuple[str, str]:
+    from claracore.host.cluster.parting import ask_certificate  # noqa: PLC0415 - its client of HTTP takes a while
+
+    return await ask_certificate(head, request)
 
 
 class RayHere:
@@ -64,8 +71,8 @@ class RayHere:
         if self.control.usable(self._cluster):
             try:
                 await self._configuration.ray_comes(RayRole.NODE)
-                await self.control.be_node(head, self.ports, token)
-            except OSError as error:
+                await self.control.be_node(head, self.ports, token, partial(_certify, head))
+            except (OSError, BadRequest) as error:
                 logger.warning("Ray cannot run here: %s", error)
 
     async def leave(self) -> None:

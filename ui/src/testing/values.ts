@@ -28,6 +28,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
     ttl_left_seconds: null,
     serving: 0,
     waiting: 0,
+    loads_by_hand: 0,
     waits_for: null,
     retry_seconds: null,
     pinned: false,
@@ -70,6 +71,8 @@ export function flight(id: number, more: Partial<Flight> = {}): Flight {
     served_at: null,
     first_byte_at: null,
     response_bytes: 0,
+    tokens: 0,
+    tokens_per_second: null,
     ...more,
   };
 }

@@ -49,6 +49,8 @@ class HeadOfNode:
     """By which it knows this machine when we speak to it; empty where we joined before there were any."""
     cluster: str = ""
     """Names what it remembers (`Remembered.cluster`): another ClaraCore at its address has another one."""
+    tls: bool = False
+    """Whether its Ray encrypts."""
 
 
 @dataclass(frozen=True, slots=True)

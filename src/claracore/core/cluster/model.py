@@ -43,6 +43,8 @@ class Fit(StrEnum):
     """Models that are idle would have to go."""
     NEVER = "never"
     """The node would refuse to start it at this moment."""
+    FETCH = "fetch"
+    """Files of it have to be fetched first, and are being."""
     UNKNOWN = "unknown"
 
 
@@ -62,6 +64,28 @@ class NodeModel:
     """Tokens that a request may have; None where that is not said."""
     revision: str = ""
     """Of what the node has from us about it (`SharedModel.revision`); empty where that is nothing."""
+    why: str = ""
+    """Why it cannot be loaded there now, for people: how far its files are, or why they do not come."""
+    left_seconds: float | None = None
+    """How long its files will take; None where that is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeFile:
+    """A file that a model of the head's needs on a node. Sizes are in bytes."""
+
+    name: str
+    size: int
+    done: int
+    fetching: bool = False
+    left_seconds: float | None = None
+    why: str = ""
+    """Why it does not come, or what it waits for to pass; for people."""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the node has all of it, as announced."""
+        return self.done == self.size and not self.fetching and not self.why
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +126,8 @@ class NodeReport:
     hardware: str = ""
     """Processor and graphics devices, for people."""
     memory: tuple[NodeMemory, ...] = ()
+    files: tuple[NodeFile, ...] = ()
+    """Those that models of its head need there."""
     part: PartReport | None = None
     """None where it knows of no parts."""
 
@@ -125,6 +151,10 @@ class Node:
     """Why it is not up, for people; empty when it is."""
     report: NodeReport | None = None
     """What it said last, however long ago; None: nothing yet."""
+    lapses: int = 0
+    """How often it has fallen silent of late."""
+    answers: int = 0
+    """How many looks in a row it has answered since."""
 
 
 # --- what becomes of a node ----------------------------------------------------------------------------------------

@@ -23,6 +23,8 @@ FILE_USE: Final = re.compile(r"\$\{file:([^{}]+)\}")
 COMMANDS: Final = frozenset({"cmd", "cmdStop"})
 """Keys of an entry whose texts are split as a shell would."""
 MODEL_REVISION_DIGITS: Final = 16
+DEEPEST: Final = 40
+"""Lists and mappings within each other in an entry."""
 NO_PART: Final = ""
 """The revision of a part without models, and of none."""
 
@@ -49,7 +51,9 @@ class SharedFile:
     sha256: str = ""
     """Of the whole file; empty where the head does not know it."""
     source: str = ""
-    """Where it came from on the hub; empty where that is not known."""
+    """Where it came from on the hub (`org/repo@revision/file`); empty where that is not known."""
+    path: str = ""
+    """Where the head has it: on a network disk it may be there for the node as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +66,16 @@ class SharedModel:
     files: tuple[SharedFile, ...] = ()
     fetch: Fetch = Fetch.NO
 
+    digest: str = field(init=False, repr=False, compare=False)
+    """SHA-256 of all of it, as hex."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _hash(_model_as_json(self)))
+
     @property
     def revision(self) -> str:
         """Names what a load of it depends on: another one means another model under the same name."""
-        return _hash(_model_as_json(self))[:MODEL_REVISION_DIGITS]
+        return self.digest[:MODEL_REVISION_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,8 @@ class Part:
     """Names the models; `NO_PART` without any."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "revision", _hash(part_as_json(self)["models"]) if self.models else NO_PART)
+        revision = _hash([model.digest for model in self.models]) if self.models else NO_PART
+        object.__setattr__(self, "revision", revision)
 
 
 class PartUnreadable(ValueError):
@@ -92,9 +103,12 @@ def part_as_json(part: Part) -> dict[str, Any]:
 def part_of_json(found: Any) -> Part:  # noqa: ANN401 - whatever came
     """Return the part that plain data is. Raises PartUnreadable."""
     try:
-        return Part(tuple(map(_model_of_json, found["models"])))
+        models = tuple(map(_model_of_json, found["models"]))
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise PartUnreadable(f"it cannot be read as a part of a configuration ({type(error).__name__})") from error
+    if len({model.name for model in models}) != len(models):
+        raise PartUnreadable("two of its models have one name")
+    return Part(models)
 
 
 def _model_as_json(model: SharedModel) -> dict[str, Any]:
@@ -102,7 +116,14 @@ def _model_as_json(model: SharedModel) -> dict[str, Any]:
         "name": model.name,
         "entry": dict(model.entry),
         "files": [
-            {"name": file.name, "size": file.size, "header": file.header, "sha256": file.sha256, "source": file.source}
+            {
+                "name": file.name,
+                "size": file.size,
+                "header": file.header,
+                "sha256": file.sha256,
+                "source": file.source,
+                "path": file.path,
+            }
             for file in model.files
         ],
         "fetch": model.fetch.value,
@@ -111,14 +132,23 @@ def _model_as_json(model: SharedModel) -> dict[str, Any]:
 
 def _model_of_json(found: dict[str, Any]) -> SharedModel:
     name, entry = found["name"], found["entry"]
-    if not isinstance(name, str) or not name or not isinstance(entry, dict):
+    if not isinstance(name, str) or not name.strip() or not name.isprintable() or not isinstance(entry, dict):
         raise TypeError
+    if not _is_shallow(entry, DEEPEST):
+        raise ValueError
     files = tuple(_file_of_json(each) for each in found["files"])
     return SharedModel(name, entry, files, Fetch(found["fetch"]))
 
 
+def _is_shallow(value: object, left: int) -> bool:
+    if not isinstance(value, dict | list):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return left > 0 and all(_is_shallow(each, left - 1) for each in inner)
+
+
 def _file_of_json(found: dict[str, Any]) -> SharedFile:
-    texts = [found[key] for key in ("name", "header", "sha256", "source")]
+    texts = [found[key] for key in ("name", "header", "sha256", "source", "path")]
     if not all(isinstance(text, str) for text in texts) or not is_file_name(texts[0]) or found["size"] < 0:
         raise ValueError
     return SharedFile(texts[0], int(found["size"]), *texts[1:])

@@ -54,6 +54,8 @@ class Offer:
     """Whether the machine is to get no new requests."""
     outdated: bool = False
     """Whether the machine has an older configuration of it, and would have to load it."""
+    why: str = ""
+    """What the machine says of a model that cannot be loaded there now."""
 
 
 class Rank(IntEnum):
@@ -68,7 +70,8 @@ class Rank(IntEnum):
     ENDING = 6
     SILENT = 7
     ASLEEP = 8
-    REFUSES = 9
+    FETCHES = 9
+    REFUSES = 10
 
 
 REASONS: Final = {
@@ -81,6 +84,7 @@ REASONS: Final = {
     Rank.ENDING: "it is being stopped there",
     Rank.SILENT: "the machine has not answered of late",
     Rank.ASLEEP: "the machine sleeps and can be woken",
+    Rank.FETCHES: "the file has to be fetched first",
     Rank.REFUSES: "the machine would refuse to load it now",
 }
 DRAINED: Final = "the machine is drained: it gets no new requests"
@@ -90,6 +94,7 @@ _BY_FIT: Final = {
     Fit.NOW: Rank.FITS,
     Fit.UNKNOWN: Rank.MAY_FIT,
     Fit.AFTER: Rank.FITS_AFTER,
+    Fit.FETCH: Rank.FETCHES,
     Fit.NEVER: Rank.REFUSES,
 }
 
@@ -101,11 +106,13 @@ class ModelPlace:
     model_id: str
     node: str
     rank: Rank
+    why: str = ""
+    """What the machine says of it."""
 
     @property
     def reason(self) -> str:
         """Why it is where it is among the places, in words."""
-        return f"{self.node}: {REASONS[self.rank]}"
+        return f"{self.node}: {REASONS[self.rank]}{f' ({self.why})' if self.why else ''}"
 
 
 def rank_of(offer: Offer) -> Rank | None:
@@ -118,7 +125,7 @@ def rank_of(offer: Offer) -> Rank | None:
         return Rank.SILENT
     if offer.state is ModelState.READY:
         return Rank.FREE if offer.requests < (offer.slots or USUAL_SLOTS) else Rank.BUSY
-    if offer.state is ModelState.STARTING:
+    if offer.state is ModelState.STARTING and offer.fit is not Fit.FETCH:
         return Rank.LOADING if offer.requests < (offer.slots or USUAL_SLOTS) else Rank.BUSY
     if offer.state is ModelState.STOPPING:
         return Rank.ENDING
@@ -152,4 +159,4 @@ def places(offers: Sequence[Offer], wish: PlacementWish, turn: int = 0) -> tuple
         node = offer.node
         ranked.append((node in wish.avoid, rank, preferred.get(node, last), load, node != LOCAL, rotated, offer))
     ranked.sort(key=lambda entry: entry[:6])
-    return tuple(ModelPlace(entry[6].model_id, entry[6].node, entry[1]) for entry in ranked)
+    return tuple(ModelPlace(entry[6].model_id, entry[6].node, entry[1], entry[6].why) for entry in ranked)

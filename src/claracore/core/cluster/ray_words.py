@@ -28,6 +28,10 @@ HEALTH: Final = {
     "RAY_health_check_timeout_ms": "1000",
     "RAY_health_check_failure_threshold": "3",
 }
+AUTHORITY: Final = "ca.pem"
+CERTIFICATE: Final = "cert.pem"
+KEY: Final = "key.pem"
+"""Files of the folder with certificates."""
 RECONNECT_SECONDS: Final = 86_400
 """For so long nodes wait for a head that is away; Ray's own 60 s would end every raylet then."""
 
@@ -43,6 +47,8 @@ class RayPlace:
     token: PurePath
     """The file with the secret of the whole cluster."""
     ports: ClusterConfig
+    tls: PurePath | None = None
+    """The folder with this machine's certificate; None where Ray does not encrypt."""
 
 
 def head_words(place: RayPlace) -> list[str]:
@@ -58,7 +64,7 @@ def node_words(place: RayPlace, gcs: str, name: str) -> list[str]:
 def _words(place: RayPlace, name: str) -> list[str]:
     first, workers = place.ports.node_ports, place.ports.worker_ports
     return [
-        *("--block", "--disable-usage-stats", "--include-log-monitor", "false"),
+        *("--disable-usage-stats", "--include-log-monitor", "false", "--no-monitor"),
         *("--node-ip-address", place.address, "--temp-dir", str(place.folder)),
         *("--node-manager-port", str(first), "--object-manager-port", str(first + 1)),
         *("--runtime-env-agent-port", str(first + 2), "--dashboard-agent-grpc-port", str(first + 3)),
@@ -79,6 +85,13 @@ def ray_environment(place: RayPlace, storage: PurePath | None, socket: PurePath 
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_gcs_rpc_server_reconnect_timeout_s": str(RECONNECT_SECONDS),
     }
+    if place.tls is not None:
+        made |= {
+            "RAY_USE_TLS": "1",
+            "RAY_TLS_SERVER_CERT": str(place.tls / CERTIFICATE),
+            "RAY_TLS_SERVER_KEY": str(place.tls / KEY),
+            "RAY_TLS_CA_CERT": str(place.tls / AUTHORITY),
+        }
     if storage is not None:
         made |= {"RAY_gcs_storage": "rocksdb", "RAY_gcs_storage_path": str(storage)}
     if socket is not None:

@@ -43,7 +43,21 @@ def shared_names(config: Config) -> dict[str, tuple[str, ...]]:
         places = ids if ours is None or config.peer_of(ours) is not None else [ours, *ids]
         if len(places) > 1 and name not in config.selectors:
             shared[name] = tuple(places)
-    return shared
+    return {**_other_names(config, shared), **shared}
+
+
+def _other_names(config: Config, shared: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Return the aliases of models that this machine has given to others, where the model is to be had.
+
+    An alias with parameters of its own (`setParamsByID`) stays this machine's: a server is told the model's name.
+    """
+    return {
+        alias: shared[model.id]
+        for model in config.models.values()
+        if model.placement.nodes and model.id in shared
+        for alias in model.plain_aliases
+        if alias not in model.filters.set_params_by_id and config.resolve(alias) == model.id
+    }
 
 
 def with_found(config: Config, found: Mapping[str, tuple[str, ...]]) -> Config:

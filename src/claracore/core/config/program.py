@@ -58,6 +58,11 @@ class ClusterConfig(Section):
     """Machines that join this one (docs/machines.md), and Ray among them, where it is installed."""
 
     ray: bool = option(True, "Have Ray tell, too, which machines are there; it must be installed (`claracore[ray]`).")
+    tls: bool = option(
+        False,
+        "On the head: encrypt what Ray's processes say to each other. Ray calls this experimental; switch it before "
+        "machines join.",
+    )
     gcs_port: int = option(6379, "Port of Ray's list of nodes, on the head.", key="gcsPort", ge=1, le=65535)
     node_ports: int = option(6380, "The first of four ports of Ray on each machine.", key="nodePorts", ge=1, le=65532)
     worker_ports: int = option(

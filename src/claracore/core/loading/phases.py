@@ -51,11 +51,13 @@ def phase_of(line: str) -> LoadPhase | None:
     return LoadPhase(str(found.lastgroup)) if found is not None else None
 
 
-def phase_words(phase: LoadPhase | None, message: str, *, read: int | None, total: int, copies: bool = False) -> str:
+def phase_words(
+    phase: LoadPhase | None, message: str, *, read: int | None, total: int, copies: bool = False, cached: bool = False
+) -> str:
     """Return what a load is at, in words: `reading weights 4.1 of 8.2 GiB`; empty where nothing is known.
 
     `message` is what the server says itself, `read` how many bytes of `total` there are (None and 0 where that is not
-    known), `copies`: they were read before, and are copied to where they are used.
+    known), `copies`: they were read before, and are copied to where they are used, `cached`: they were in memory.
     """
     match phase:
         case LoadPhase.STARTING:
@@ -63,7 +65,7 @@ def phase_words(phase: LoadPhase | None, message: str, *, read: int | None, tota
         case LoadPhase.WEIGHTS:
             if message in STAGES:
                 return f"reading {STAGES[message]}"
-            return _weights_words(read, total, copies=copies)
+            return _weights_words(read, total, copies=copies, cached=cached)
         case LoadPhase.CONTEXT:
             return "making the context"
         case LoadPhase.WARMUP:
@@ -81,13 +83,13 @@ def _tells(message: str) -> bool:
     return bool(message) and not message.lower().startswith("loading model")
 
 
-def _weights_words(read: int | None, total: int, *, copies: bool) -> str:
+def _weights_words(read: int | None, total: int, *, copies: bool, cached: bool) -> str:
     if not total:
         return "reading weights"
     if read is None:
         return f"reading weights, {gib(total)}"
     if read >= ALL * total:
-        return f"{gib(total)} of weights are read"
+        return f"{gib(total)} of weights are {'in memory already' if cached else 'read'}"
     return f"{'copying' if copies else 'reading'} weights {_of(read, total)}"
 
 

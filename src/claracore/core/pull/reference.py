@@ -42,15 +42,20 @@ class Reference:
     file: str | None = None
     """Path of one file in the repository; other shards of the same model come with it."""
     revision: str = MAIN
-    source: Literal["hub", "ollama"] = "hub"
-    """Where it is: in Ollama's registry `repo` is NAMESPACE/MODEL and `revision` the tag."""
+    source: Literal["hub", "ollama", "head"] = "hub"
+    """Where it is: in Ollama's registry `repo` is NAMESPACE/MODEL and `revision` the tag; on the machine that this one
+    has joined `repo` is the model."""
 
     @property
     def page(self) -> str:
-        """The address of its page in a browser."""
+        """The address of its page in a browser; empty where it has none."""
+        if self.source == "head":
+            return ""
         return f"https://ollama.com/{quote(self.repo)}" if self.source == "ollama" else f"{HUB}/{quote(self.repo)}"
 
     def __str__(self) -> str:
+        if self.source == "head":
+            return f"{self.repo} of the head"
         if self.source == "ollama":
             return f"{self.repo.removeprefix('library/')}:{self.revision}"
         revision = "" if self.revision == MAIN else f"@{self.revision}"

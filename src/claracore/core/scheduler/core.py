@@ -16,7 +16,7 @@ from claracore.core.scheduler.notes import note
 from claracore.core.scheduler.obstacle import Obstacle, obstacle
 from claracore.core.scheduler.picture import Shortage
 from claracore.core.scheduler.policy import Policy, Situation
-from claracore.core.scheduler.settle import claims, in_turn, outlook_of, settle
+from claracore.core.scheduler.settle import claims, has_something_fetched, in_turn, outlook_of, settle
 from claracore.core.scheduler.slot import FOREVER, Failing, Slot
 from claracore.core.scheduler.state import SchedulerState
 from claracore.types import ModelState
@@ -112,7 +112,8 @@ class Scheduler:
         rivals = outlook.displacing(model) if ready else outlook.hindered_by(model)
         ahead = [self._state.by_model[rival] for rival in rivals]
         back = not self._state.counts(model) or self._state.memory.is_back(model, outlook.running - {model})
-        return obstacle(slot, self._evictees(model, now), ahead, memory_is_back=back)
+        fetches = has_something_fetched(slot, now)
+        return obstacle(slot, self._evictees(model, now), ahead, memory_is_back=back, fetches=fetches)
 
     def situation(self, model: str, now: float) -> Situation:
         """Return what the eviction rule would be asked if this model started now."""

@@ -288,11 +288,9 @@ def _unload(state: SchedulerState, wanted: Iterable[Slot], now: float) -> None:
     for slot in wanted:
         slot.wanted_since = slot.displaced = None
         slot.tries = frozenset()
-        if slot.looking_since is not None:
-            slot.looked(now)
-            state.refuse_waiting(slot, RefuseReason.UNLOADED)
+        slot.looked(now)
+        state.refuse_waiting(slot, RefuseReason.UNLOADED)
         if slot.can_be_stopped:
-            state.refuse_waiting(slot, RefuseReason.UNLOADED)
             slot.leaving = Leaving(StopReason.UNLOADED, now + slot.policy.drain_seconds)
 
 

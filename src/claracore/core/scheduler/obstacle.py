@@ -28,7 +28,7 @@ class Cause(StrEnum):
     MEMORY = "memory"
     """Memory of models that have ended is not back yet."""
     PREPARING = "preparing"
-    """It is looked at whether what its start needs is there, or that is fetched: a container's image."""
+    """Something is fetched that its start needs: a container's image."""
     TURN = "turn"
     """Requests for other models are ahead of it."""
 
@@ -42,11 +42,17 @@ class Obstacle:
 
 
 def obstacle(
-    slot: Slot, evictees: Sequence[Slot], ahead: Sequence[Slot], *, memory_is_back: bool = True
+    slot: Slot,
+    evictees: Sequence[Slot],
+    ahead: Sequence[Slot],
+    *,
+    memory_is_back: bool = True,
+    fetches: bool = False,
 ) -> Obstacle | None:
     """Return what keeps the requests that wait for a model, or None when it is nothing that lasts.
 
-    `evictees` must go before the model can start; `ahead` are models waited for that it must not get in the way of.
+    `evictees` must go before the model can start; `ahead` are models waited for that it must not get in the way of;
+    `fetches`: something large is fetched for it.
     """
     match slot.state:
         case ModelState.STARTING:
@@ -54,7 +60,7 @@ def obstacle(
         case ModelState.STOPPING:
             return Obstacle(Cause.RETURNING)
         case ModelState.STOPPED:
-            if slot.looking_since is not None:
+            if fetches:
                 return Obstacle(Cause.PREPARING)
             return _down(evictees, ahead, memory_is_back=memory_is_back)
         case ModelState.READY:

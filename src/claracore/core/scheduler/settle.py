@@ -91,7 +91,7 @@ def claims(state: SchedulerState, slot: Slot, outlook: Outlook, now: float) -> b
     """Whether it is to be started and is sure to get its place, or has waited long enough to insist on it."""
     if not slot.waiting or (slot.leaving is None and (slot.is_up or slot.state is ModelState.STARTING)):
         return False
-    if _has_something_fetched(slot, now):
+    if has_something_fetched(slot, now):
         return False  # others need not wait for it
     if now >= _insists_at(state, slot):
         return True
@@ -170,7 +170,7 @@ def _make_room(state: SchedulerState, target: Slot, outlook: Outlook, now: float
     evictees = [state.by_model[model] for model in sorted(outlook.evictees(target.model))]
     if _too_large(state, outlook, target.model):
         _turn_away(state, target, RefuseReason.NO_ROOM, now)
-    elif _has_something_fetched(target, now):
+    elif has_something_fetched(target, now):
         pass
     elif not evictees:
         _start(state, target, outlook, now)
@@ -194,7 +194,8 @@ def _wait_for(state: SchedulerState, target: Slot, evictees: Sequence[Slot], now
         state.held_back |= {slot.model for slot in evictees}
 
 
-def _has_something_fetched(slot: Slot, now: float) -> bool:
+def has_something_fetched(slot: Slot, now: float) -> bool:
+    """Whether what a model's start needs is looked at for so long that something large is fetched for it."""
     return slot.looking_since is not None and now >= slot.looking_since + LOOKS_SECONDS
 
 

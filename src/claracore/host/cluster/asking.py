@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx2
 
-from claracore.core.cluster.model import Fit, NodeKind, NodeMemory, NodeModel, NodeReport, PartReport
+from claracore.core.cluster.model import Fit, NodeFile, NodeKind, NodeMemory, NodeModel, NodeReport, PartReport
 from claracore.types import ModelState
 
 MOST_MODELS: Final = 5_000
@@ -137,6 +137,8 @@ def report_of_claracore(found: dict[str, Any]) -> NodeReport:
             requests=_number(row, "requests") or 0,
             slots=_number(row, "slots") or None,
             context=_number(row, "context") or None,
+            why=_text(row, "why"),
+            left_seconds=_number(row, "left_seconds"),
             revision=_text(row, "revision"),
         )
         for row in _rows(found, "models")
@@ -153,7 +155,19 @@ def report_of_claracore(found: dict[str, Any]) -> NodeReport:
         version=_text(found, "version"),
         hardware=_text(found, "hardware"),
         memory=tuple(memory),
+        files=tuple(_file(row) for row in _rows(found, "files") if _text(row, "name")),
         part=_part(found.get("part")),
+    )
+
+
+def _file(row: dict[str, Any]) -> NodeFile:
+    return NodeFile(
+        _text(row, "name"),
+        _number(row, "size_bytes") or 0,
+        _number(row, "done_bytes") or 0,
+        fetching=row.get("fetching") is True,
+        left_seconds=_number(row, "left_seconds"),
+        why=_text(row, "why"),
     )
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
 from claracore.core.cluster.place import PlacementWish
-from claracore.core.cluster.watch import Witness, followed, unheard
+from claracore.core.cluster.watch import Witness, WitnessOf, followed, unheard
 from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig, WakeConfig
 from claracore.host.cluster.identity import IDENTITY
@@ -35,17 +35,26 @@ class ClusterListener(Protocol):
     def node_up(self, node: Node) -> None:
         """Note that a node is there, for the first time or again."""
 
+    def hears(self, name: str) -> bool:
+        """Return whether anything has come from a node since this was asked last of it."""
+
     def node_changed(self, name: str) -> None:
         """Note that the state of a node, or of its models, is another one."""
+
+
+def _nothing(_model_id: str) -> None:
+    return None
 
 
 class Cluster:
     """All nodes that are followed, by name."""
 
-    def __init__(self, new_membership: Callable[[Mapping[str, Witness]], Membership]) -> None:
+    def __init__(self, new_membership: Callable[[WitnessOf], Membership]) -> None:
         """`new_membership` is called, once, when the first peer is to be followed."""
         self.witnesses: dict[str, Witness] = {}
         """What Ray knows of the nodes that it has, by their names."""
+        self.lacking: Callable[[str], NodeModel | None] = _nothing
+        """How a model of our own head's is here whose files are missing; None for all others."""
         self.wish = PlacementWish()
         """Which machines are preferred."""
         self.drained: frozenset[str] = frozenset()
@@ -79,13 +88,18 @@ class Cluster:
         followed_peers = {name: peer for name, peer in config.peers.items() if peer.follows}
         self.peers = {name: peer.model_copy(update={"found": ()}) for name, peer in followed_peers.items()}
         if self._membership is None and self.peers:
-            self._membership = self._new_membership(self.witnesses)
+            self._membership = self._new_membership(self._witness)
             self._following = asyncio.create_task(self._follow(self._membership), name="follow the other machines")
         for name in self.peers.keys() - self.nodes.keys():
             self.nodes[name] = unheard(name, asyncio.get_running_loop().time())
         if self._membership is not None and self.peers != self._followed:
             self._followed = self.peers
             self._membership.reconfigure(self.peers)
+
+    def _witness(self, name: str) -> Witness:
+        """Return what is known of a node from elsewhere: what comes from there says more than Ray."""
+        hears = self._listener is not None and self._listener.hears(name)
+        return Witness.THERE if hears else self.witnesses.get(name, Witness.NONE)
 
     async def close(self) -> None:
         """Follow nobody any more."""
@@ -114,7 +128,7 @@ class Cluster:
                     return
             elif isinstance(event, NodeLost) and listener is not None:
                 listener.node_lost(node)
-            elif isinstance(event, NodeUp) and listener is not None:
+            elif (isinstance(event, NodeUp) or former.state is NodeState.LOST) and listener is not None:
                 listener.node_up(node)
         if not isinstance(event, NodeUp):  # what it has is told right after it
             for watcher in tuple(self._watchers.get(name, ())):

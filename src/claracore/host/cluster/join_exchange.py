@@ -36,6 +36,8 @@ class Welcome:
     """By which the head knows the node when it speaks to it."""
     cluster: str = ""
     """Names what the head remembers."""
+    ray_tls: bool = False
+    """Whether its Ray encrypts."""
 
 
 async def ask_head(line: JoinLine, versions: Versions, node: JoinedNode | None) -> Welcome:
@@ -57,8 +59,15 @@ def _welcome(answer: httpx2.Response) -> Welcome:
     try:
         found = answer.json()
         if answer.status_code == 200:
-            more = (str(found.get(key, "")) for key in ("secret", "cluster"))  # heads of before say nothing of these
-            return Welcome(str(found["name"]), str(found["gcs"]), str(found["ray_token"]), *more)
+            return Welcome(
+                str(found["name"]),
+                str(found["gcs"]),
+                str(found["ray_token"]),
+                # Heads of before say nothing of these.
+                secret=str(found.get("secret", "")),
+                cluster=str(found.get("cluster", "")),
+                ray_tls=found.get("ray_tls") is True,
+            )
         words = str(found["error"]["message"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadRequest(f"no ClaraCore that takes nodes answers there ({answer.status_code})") from error

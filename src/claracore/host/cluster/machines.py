@@ -15,6 +15,7 @@ from claracore.core.cluster.part_state import WantedPart, is_outdated
 from claracore.core.cluster.place import LOCAL, OUTDATED, ModelPlace, Offer, PlacementWish, places, why_no_place
 from claracore.core.config.peers import shared_names
 from claracore.errors import ClaraCoreError
+from claracore.host.cluster.lacking import files_not_there
 from claracore.types import ModelState
 
 if TYPE_CHECKING:
@@ -110,11 +111,18 @@ class Machines:
         if node in self.parts and self.offer(model_id).outdated:
             raise MachineOutdated(f"{model_id!r}: {OUTDATED}")
 
+    def check_files(self, model_id: str) -> None:
+        """Raise FilesNotThere for a model of this machine whose files are still to come."""
+        if (lacking := self.cluster.lacking(model_id)) is not None:
+            raise files_not_there(model_id, lacking, "this machine")
+
     async def load(self, model_id: str) -> None:
         """Return when a model is ready, wherever it is. Raises what a request for it would be refused with."""
         parts = self.cluster.parts(model_id) if self.cluster.peers else None
         if parts is not None and parts[0] in self.parts and self.offer(model_id).outdated:
             raise MachineOutdated(f"{model_id!r}: {OUTDATED}")
+        if parts is None:
+            self.check_files(model_id)
         await self._supervisor.load(model_id)  # of another machine: it is there, or was woken
         if parts is not None and self.state(model_id) is not ModelState.READY:
             from claracore.host.cluster.orders import load_there  # noqa: PLC0415 - its client of HTTP, as in members.py
@@ -157,7 +165,10 @@ class Machines:
         wanted = self.parts.get(node.name)
         outdated = wanted is not None and is_outdated(model, node, wanted)
         drained = node.name in self.drained
-        return Offer(model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes, drained, outdated)
+        return Offer(
+            model_id, node.name, state, node.state, model.fit, requests, model.slots, wakes, drained, outdated,
+            model.why,
+        )  # fmt: skip
 
     def _local(self, model_id: str, own: int) -> Offer:
         slot = self._supervisor.slots.get(model_id)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from claracore.core.cluster.model import NodeEvent
-from claracore.core.cluster.watch import Witness
+from claracore.core.cluster.watch import WitnessOf, no_witness
 from claracore.core.config.routing import PeerConfig
 
 
@@ -36,11 +36,8 @@ class Reservations(Protocol):
         """Let others have them."""
 
 
-def polled_peers(witnesses: Mapping[str, Witness]) -> Membership:
-    """Return a membership of peers that are asked how they are; importing it takes a while, so only when wanted.
-
-    `witnesses` is looked at whenever one does not answer.
-    """
+def polled_peers(witness_of: WitnessOf = no_witness) -> Membership:
+    """Return a membership of peers that are asked how they are; importing it takes a while, so only when wanted."""
     from claracore.host.cluster.polled import PolledPeers  # noqa: PLC0415 - its client of HTTP, see above
 
-    return PolledPeers(witnesses)
+    return PolledPeers(witness_of)

@@ -11,11 +11,13 @@ from typing import Any, Final
 import httpx2
 
 from claracore.core.cluster.joined import HeadOfNode, JoinedNode, Standing, peer_of, standing
+from claracore.errors import BadRequest
 from claracore.host.cluster.join_exchange import client_of_head
 from claracore.host.cluster.polled import client_of
 
 KNOWN_PATH: Final = "/api/nodes/known"
 LEFT_PATH: Final = "/api/nodes/left"
+CERTIFICATE_PATH: Final = "/api/nodes/certificate"
 HEAD_PATH: Final = "/api/node/head"
 TOLD: Final = ""
 """What is returned where the other machine was told."""
@@ -29,6 +31,18 @@ async def ask_standing(head: HeadOfNode) -> Standing:
         return standing(head, is_known=bool(found["known"]), cluster=str(found["cluster"]))
     except (OSError, TimeoutError, httpx2.HTTPError, ValueError, KeyError, TypeError):
         return Standing.UNHEARD
+
+
+async def ask_certificate(head: HeadOfNode, request: str) -> tuple[str, str]:
+    """Have the head certify this machine's key for Ray; return that and its authority, as PEM. Raises BadRequest."""
+    try:
+        answer = await _to_head(head, CERTIFICATE_PATH, request=request)
+        if answer.status_code == 200:
+            found = answer.json()
+            return str(found["certificate"]), str(found["authority"])
+    except (OSError, TimeoutError, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
+        raise BadRequest(f"{head.url} makes no certificate: {error or type(error).__name__}") from error
+    raise BadRequest(f"{head.url} makes no certificate: {_words(answer)}")
 
 
 async def tell_left(head: HeadOfNode) -> str:
@@ -50,9 +64,9 @@ async def tell_forgotten(node: JoinedNode) -> str:
     return TOLD if answer.is_success else _words(answer)
 
 
-async def _to_head(head: HeadOfNode, path: str) -> httpx2.Response:
+async def _to_head(head: HeadOfNode, path: str, **more: str) -> httpx2.Response:
     async with await client_of_head(head.url, head.fingerprint) as client:
-        return await client.post(path, json={"secret": head.secret})
+        return await client.post(path, json={"secret": head.secret, **more})
 
 
 def _words(answer: httpx2.Response) -> str:

@@ -1,7 +1,8 @@
 """How are the peers, asked once a second?
 
 One task a peer. A connection that is refused or reset is death; no answer in time, or none that can be read, is silence
-(`core.cluster.watch` says what follows).
+(`core.cluster.watch` says what follows). An answer that is late is waited for: a slow machine would never answer who
+hangs up and asks anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,19 @@ from urllib.parse import urlsplit
 import httpx2
 
 from claracore.core.cluster.model import NodeEvent, NodeGone, NodeReport
-from claracore.core.cluster.watch import Look, LookAnswered, LookMissed, LookRefused, Witness, followed, looked, unheard
+from claracore.core.cluster.watch import (
+    LOST_AFTER_SECONDS,
+    Look,
+    LookAnswered,
+    LookMissed,
+    LookRefused,
+    Witness,
+    WitnessOf,
+    followed,
+    looked,
+    no_witness,
+    unheard,
+)
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster.asking import Inquiry, NotUnderstood
 from claracore.host.sockets.pinned import AnotherCertificate, pinned_context
@@ -27,8 +40,10 @@ logger = logging.getLogger("claracore.cluster")
 HTTPS_PORT: Final = 443
 EVERY_SECONDS: Final = 1.0
 ANSWER_SECONDS: Final = 2.0
-"""A look takes so long at most."""
-NO_WITNESSES: Final[Mapping[str, Witness]] = {}
+"""A node that takes longer to answer is silent, as is one to which there is no connection within that."""
+LATE_SECONDS: Final = ANSWER_SECONDS + LOST_AFTER_SECONDS + 0.1
+"""An answer that has not come by then is not waited for."""
+_LATE: Final = f"no answer within {ANSWER_SECONDS:g} s"
 _LIMITS: Final = httpx2.Limits(max_connections=2, max_keepalive_connections=1)
 
 NewClient = Callable[[PeerConfig], Awaitable[httpx2.AsyncClient]]
@@ -46,7 +61,7 @@ async def client_of(peer: PeerConfig) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
         base_url=peer.proxy,
         headers=headers,
-        timeout=ANSWER_SECONDS,
+        timeout=httpx2.Timeout(LATE_SECONDS, connect=ANSWER_SECONDS),
         limits=_LIMITS,
         trust_env=False,
         verify=trusted,
@@ -78,9 +93,8 @@ class _Asker:
 class PolledPeers:
     """A `Membership` of peers that are asked how they are."""
 
-    def __init__(self, witnesses: Mapping[str, Witness] = NO_WITNESSES, new_client: NewClient = client_of) -> None:
-        """`witnesses` is looked at: what is known of nodes from elsewhere, by their names."""
-        self._witnesses = witnesses
+    def __init__(self, witness_of: WitnessOf = no_witness, new_client: NewClient = client_of) -> None:
+        self._witness_of = witness_of
         self._new_client = new_client
         self._peers: Mapping[str, PeerConfig] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -119,11 +133,11 @@ class PolledPeers:
         asker = _Asker(peer, self._new_client)
         try:
             while True:
-                look = await _look(asker)
-                witness = self._witnesses.get(name, Witness.NONE)
-                for event in looked(node, look, loop.time(), witness):
-                    node = followed(node, event)
-                    self._events.put_nowait(event)
+                async for look in _looks(asker, wake):
+                    witness = self._witness_of(name) if isinstance(look, LookMissed) else Witness.NONE
+                    for event in looked(node, look, loop.time(), witness):
+                        node = followed(node, event)
+                        self._events.put_nowait(event)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(wake.wait(), EVERY_SECONDS)
                 wake.clear()
@@ -154,14 +168,32 @@ def _same(former: PeerConfig | None, present: PeerConfig | None) -> bool:
     return former is not None and present is not None and address(former) == address(present)
 
 
-async def _look(asker: _Asker) -> Look:
+async def _looks(asker: _Asker, wake: asyncio.Event) -> AsyncIterator[Look]:
+    """Give what comes of one look: first that the answer is late, if it is, then the answer or that there is none.
+
+    Who is to be looked at soon while its answer is late is asked anew.
+    """
+    asked, woken = asyncio.create_task(_look(asker, LATE_SECONDS)), asyncio.create_task(wake.wait())
     try:
-        async with asyncio.timeout(ANSWER_SECONDS):
+        await asyncio.wait((asked,), timeout=ANSWER_SECONDS)
+        if not asked.done():
+            yield LookMissed(_LATE)
+            await asyncio.wait((asked, woken), return_when=asyncio.FIRST_COMPLETED)
+        yield asked.result() if asked.done() else LookMissed(_LATE)
+    finally:
+        for task in (asked, woken):
+            task.cancel()
+        await asyncio.gather(asked, woken, return_exceptions=True)
+
+
+async def _look(asker: _Asker, seconds: float = ANSWER_SECONDS) -> Look:
+    try:
+        async with asyncio.timeout(seconds):
             return LookAnswered(await _twice(asker))
     except NotUnderstood as error:
         return LookMissed(str(error))
     except (TimeoutError, httpx2.TimeoutException):
-        return LookMissed(f"no answer within {ANSWER_SECONDS:g} s")
+        return LookMissed(_LATE)
     except httpx2.ConnectError as error:
         reset = _reset_in(error)
         return LookMissed(str(error)) if reset is None else LookRefused(reset.strerror or str(error))

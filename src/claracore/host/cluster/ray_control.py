@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from claracore.core.cluster.ray_ports import RayRole, needed_ports
 from claracore.core.cluster.ray_words import RayPlace, head_words, node_words, ray_environment
 from claracore.core.config.program import ClusterConfig
 from claracore.core.ports.listen import bracketed
+from claracore.errors import BadRequest
 from claracore.host.cluster.link_door import LinkDoor
 from claracore.host.cluster.ray_link import OnWitnesses, RayLink
 from claracore.host.cluster.ray_process import KeptProcess, ray_argv
@@ -33,12 +34,20 @@ from claracore.host.state import make_private
 logger = logging.getLogger("claracore.cluster")
 
 
+TLS_OF_HEAD, TLS_OF_NODE = "tls-of-head", "tls-of-node"
+NO_CRYPTOGRAPHY = "cluster.tls needs the package cryptography: pip install 'claracore[ray]'"
+Certify = Callable[[str], Awaitable[tuple[str, str]]]
+"""Makes a certificate of a request; returns it with the authority's. Raises OSError or BadRequest."""
+
+
 @dataclass(frozen=True, slots=True)
 class RayAccess:
     """What a node needs to join: where the head's list of nodes is, and the secret of the cluster."""
 
     gcs: str = ""
     token: str = ""
+    tls: bool = False
+    """Whether it needs a certificate, too."""
 
 
 class RayControl:
@@ -73,25 +82,43 @@ class RayControl:
         return self._access
 
     async def _begin_head(self, folder: Path, address: str, cluster: ClusterConfig) -> None:
-        place, storage = await asyncio.to_thread(self._place, address, cluster), folder / "gcs"
+        if cluster.tls:
+            await asyncio.to_thread(_be_authority, folder / TLS_OF_HEAD, address)
+        tls = folder / TLS_OF_HEAD if cluster.tls else None
+        place, storage = await asyncio.to_thread(self._place, address, cluster, tls), folder / "gcs"
         env = {**self._environ, **ray_environment(place, storage, None)}
         self._process = self._keep(head_words(place), env, needed_ports(cluster, RayRole.HEAD))
         # What Ray remembers of its nodes may be damaged: they are told again by themselves.
         self._process.stuck = lambda: shutil.rmtree(storage, ignore_errors=True)
         gcs = f"{bracketed(address)}:{cluster.gcs_port}"
         token = await asyncio.to_thread(Path(place.token).read_text, encoding="ascii")
-        self._access = RayAccess(gcs, token)
+        self._access = RayAccess(gcs, token, cluster.tls)
         self.link.begin(gcs, env, folder / MARKS[1])
 
-    async def be_node(self, head: HeadOfNode, cluster: ClusterConfig, token: str = "") -> None:
-        """Run a node's Ray; `token` is the cluster's, where it is not known yet. Raises OSError."""
+    async def certified(self, request: str, address: str) -> tuple[str, str]:
+        """Return a certificate for a node at this address, and the authority's. Raises BadRequest, OSError."""
+        if self._folder is None or not self._access.tls:
+            raise BadRequest("Ray does not encrypt here")
+        from claracore.host.cluster.ray_tls import RayCertificates  # noqa: PLC0415 - cryptography, only with TLS
+
+        made = RayCertificates(self._folder / TLS_OF_HEAD)
+        return await asyncio.to_thread(made.certified, request, address)
+
+    async def be_node(self, head: HeadOfNode, cluster: ClusterConfig, token: str, certify: Certify) -> None:
+        """Run a node's Ray; `token` is the cluster's, where it is not known yet. Raises OSError, BadRequest.
+
+        `certify` has the head make a certificate of a request, where its Ray encrypts.
+        """
         async with self._turn:
             await self._end()
             if self._folder is None:
                 return
             if token:
                 await asyncio.to_thread(keep_private, self._folder / "token", token.encode())
-            place = await asyncio.to_thread(self._place, head.own, cluster)
+            tls = self._folder / TLS_OF_NODE if head.tls else None
+            if tls is not None:
+                await _be_certified(tls, head.own, certify)
+            place = await asyncio.to_thread(self._place, head.own, cluster, tls)
             self._door = LinkDoor(Path(place.folder).with_name("link.sock"))
             await self._door.begin()
             env = {**self._environ, **ray_environment(place, None, self._door.path)}
@@ -109,6 +136,7 @@ class RayControl:
             self._access = RayAccess()
             if self._folder is not None:
                 await asyncio.to_thread((self._folder / "token").unlink, missing_ok=True)
+                await asyncio.to_thread(shutil.rmtree, self._folder / TLS_OF_NODE, ignore_errors=True)
 
     async def _end(self) -> None:
         await self.link.close()
@@ -129,7 +157,7 @@ class RayControl:
         mark = self._folder / MARKS[0]
         return KeptProcess("Ray", ray_argv(words), env, mark=mark, blocked=lambda: self._blocked(needed))
 
-    def _place(self, address: str, cluster: ClusterConfig) -> RayPlace:
+    def _place(self, address: str, cluster: ClusterConfig, tls: Path | None) -> RayPlace:
         """Return where Ray runs. Raises OSError.
 
         The folder is a short one, for Ray puts Unix sockets into it, and inside one of ours: it opens it to everybody.
@@ -142,4 +170,27 @@ class RayControl:
         token = self._folder / "token"
         if not token.exists():
             keep_private(token, secrets.token_hex(32).encode())
-        return RayPlace(address, folder / "r", token, cluster)
+        return RayPlace(address, folder / "r", token, cluster, tls)
+
+
+def _be_authority(folder: Path, address: str) -> None:
+    try:
+        from claracore.host.cluster.ray_tls import RayCertificates  # noqa: PLC0415 - cryptography, only with TLS
+    except ImportError as error:
+        raise OSError(NO_CRYPTOGRAPHY) from error
+    RayCertificates(folder).be_authority(address)
+
+
+async def _be_certified(folder: Path, address: str, certify: Certify) -> None:
+    """Have a certificate for this address. Raises OSError, and as `certify`."""
+    try:
+        from claracore.host.cluster.ray_tls import RayCertificates  # noqa: PLC0415 - as above
+    except ImportError as error:
+        raise OSError(NO_CRYPTOGRAPHY) from error
+    ours = RayCertificates(folder)
+    if await asyncio.to_thread(ours.lacks, address):
+        made = await certify(await asyncio.to_thread(ours.request))
+        try:
+            await asyncio.to_thread(ours.take, *made)
+        except ValueError as error:
+            raise OSError("what the head has made is no certificate") from error

@@ -1,8 +1,8 @@
 """How is Ray kept running beside ClaraCore, so that its end is nobody else's?
 
-`ray start --block` is a child of ours, in a session of its own. When it ends, for whatever reason, it is started again;
-no answer of a model depends on it. It is ended with all that came of it, by process group and mark, never by
-`ray stop`, which would end every Ray of the machine.
+`ray start` is run by a child of ours (`ray_keeper.py`), in a session of its own. When it ends, for whatever reason, it
+is started again; no answer of a model depends on it. It is ended with all that came of it, by process group and mark,
+never by `ray stop`, which would end every Ray of the machine.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from claracore.host.cluster import ray_keeper
 from claracore.host.disk import keep_private
 from claracore.host.sockets.orphans import carriers
 from claracore.host.sockets.processes import FORCE, seen, send
@@ -133,5 +134,5 @@ def end_leftovers(mark: Path) -> None:
 
 
 def ray_argv(words: Sequence[str]) -> list[str]:
-    """Return the command of Ray that belongs to the Python that runs us."""
-    return [sys.executable, "-m", "ray.scripts.scripts", *words]
+    """Return the command that keeps a Ray which belongs to the Python that runs us."""
+    return [sys.executable, "-I", "-S", ray_keeper.__file__, sys.executable, "-m", "ray.scripts.scripts", *words]

@@ -68,6 +68,8 @@ class Download:
     """Why it cannot be used yet, when it is finished."""
     names: list[str] = field(default_factory=list)
     """What it is to be called, too: aliases of the model."""
+    shared: bool = False
+    """Whether a model of the head's needs it: then that machine's part of the configuration has it served."""
     samples: list[tuple[float, int]] = field(default_factory=list)
     """(clock, bytes) of the last seconds; not kept on disk."""
 

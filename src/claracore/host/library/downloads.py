@@ -111,15 +111,15 @@ class Downloads:
                 download.status = DownloadStatus.QUEUED
         self._next()
 
-    async def add(self, wanted: Plan, folder: Path, *, token: HubToken | None = None) -> Download:
+    async def add(self, wanted: Plan, folder: Path, *, token: HubToken | None = None, shared: bool = False) -> Download:
         """Queue a model and return its download; the one that fetches it to the same folder already, resumed, if any.
 
         Raises DiskFull, FolderUnusable.
         """
         async with self._adding:
-            return await self._add(wanted, folder, token)
+            return await self._add(wanted, folder, token, shared=shared)
 
-    async def _add(self, wanted: Plan, folder: Path, token: HubToken | None) -> Download:
+    async def _add(self, wanted: Plan, folder: Path, token: HubToken | None, *, shared: bool) -> Download:
         files = [FileState(target.remote, str(target.place)) for target in wanted.files]
         for known in self._all.values():
             if known.folder == folder and [f.remote for f in known.files] == [f.remote for f in files]:
@@ -130,7 +130,7 @@ class Downloads:
                     return known
         quantization = wanted.variant.quantization
         download = Download(secrets.token_hex(6), wanted.reference, quantization, folder, files, created_at=time.time())
-        download.names = list(wanted.names)
+        download.names, download.shared = list(wanted.names), shared
         await asyncio.to_thread(look_at_files, download)
         await asyncio.to_thread(check_room, download, self.all)
         if token is not None:

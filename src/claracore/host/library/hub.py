@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -55,13 +56,25 @@ class FileAnswer:
 class HubClient:
     """One hub, for one event loop. Close it with `aclose`."""
 
-    def __init__(self, environ: Mapping[str, str], token: Callable[[], HubToken | None]) -> None:
+    tries: int = 8
+    """How often a file is asked for in a row without a single new byte."""
+
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        token: Callable[[], HubToken | None],
+        *,
+        trusted: ssl.SSLContext | bool = True,
+        through_proxy: bool = True,
+    ) -> None:
         """Read HF_ENDPOINT. Raises BadRequest when that is no address, or when HF_HUB_OFFLINE forbids all of it."""
         self._check_online(environ)
         self.endpoint = self._endpoint_of(environ)
         self._token = token
         self._client = httpx2.AsyncClient(
             timeout=TIMEOUT,
+            verify=trusted,
+            trust_env=through_proxy,
             headers={"User-Agent": f"claracore/{__version__}", "Accept-Encoding": "identity"},
             limits=httpx2.Limits(max_connections=16, max_keepalive_connections=4),
         )
@@ -148,9 +161,8 @@ class HubClient:
     async def file(self, reference: Reference, file: RemoteFile, *, start: int = 0) -> AsyncIterator[FileAnswer]:
         """Give the bytes of a file from `start` on. Raises as `listing`; `TransientFailure` from the chunks too."""
         url = self._resolve(reference, file)
-        headers = {"Range": f"bytes={start}-"} if start else {}
         linked: dict[str, str] = {}
-        async with self._answer(url, reference, headers, linked) as answer:
+        async with self._answer(url, reference, self._rest_of(file, start), linked) as answer:
             begins, size = _range(answer)
             whole = linked.get("x-linked-size", "")
             etag = linked.get("x-linked-etag") or linked.get("etag")
@@ -160,6 +172,16 @@ class HubClient:
                 int(whole) if whole.isdigit() else size,
                 etag.removeprefix("W/").strip('"') if etag else None,
             )
+
+    def _rest_of(self, file: RemoteFile, start: int) -> dict[str, str]:
+        """Return the headers that ask for a file from `start` on."""
+        del file
+        return {"Range": f"bytes={start}-"} if start else {}
+
+    async def sha256(self, reference: Reference, file: RemoteFile) -> str | None:
+        """Return the SHA-256 of a file of which the listing has none; None where nobody says it. Raises as `file`."""
+        del reference, file
+        return None
 
     @contextlib.asynccontextmanager
     async def _answer(

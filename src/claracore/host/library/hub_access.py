@@ -22,6 +22,8 @@ from claracore.host.library.hub_errors import TransientFailure
 from claracore.host.library.hub_tokens import HubToken, HubTokens
 
 if TYPE_CHECKING:
+    from claracore.core.cluster.wanted import HeadDoor
+    from claracore.host.cluster.head_client import HeadClient
     from claracore.host.library.hub import HubClient
     from claracore.host.library.registry import RegistryClient
 
@@ -44,6 +46,9 @@ class HubAccess:
         self._environ = environ
         self._shared: HubClient | None = None
         self._registry: RegistryClient | None = None
+        self._door: HeadDoor | None = None
+        self._head: HeadClient | None = None
+        self._former: list[HeadClient] = []
         self._opening = asyncio.Lock()
 
     async def look(
@@ -89,9 +94,30 @@ class HubAccess:
         """Give the client of the place where a reference is; raises as `client`."""
         if reference.source == "ollama":
             yield await self._opened_registry()
+        elif reference.source == "head":
+            yield await self._opened_head()
         else:
             async with self.client(token) as hub:
                 yield hub
+
+    async def use_head(self, door: HeadDoor | None) -> None:
+        """Fetch what the head shares by this door from now on; None where there is no head."""
+        async with self._opening:
+            if door != self._door:
+                self._door = door
+                if self._head is not None:  # a transfer may be using it
+                    self._former.append(self._head)
+                    self._head = None
+
+    async def _opened_head(self) -> HeadClient:
+        from claracore.host.cluster.head_client import head_client  # noqa: PLC0415 - as in _client
+
+        async with self._opening:
+            if self._door is None:
+                raise TransientFailure("the machine that shares it is not known (yet)")
+            if self._head is None:
+                self._head = await head_client(self._door)
+            return self._head
 
     async def _opened_registry(self) -> RegistryClient:
         async with self._opening:
@@ -121,10 +147,10 @@ class HubAccess:
 
     async def close(self) -> None:
         """Close the connections."""
-        for client in (self._shared, self._registry):
+        for client in (self._shared, self._registry, self._head, *self._former):
             if client is not None:
                 await client.aclose()
-        self._shared = self._registry = None
+        self._shared = self._registry = self._head = None
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, MOST_TRIES):

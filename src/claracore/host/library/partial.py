@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -83,6 +84,17 @@ class PartialFile:
         self.size = 0
         """Bytes that are on the disk and in the digest."""
         self._digest, self._expected = digest_for(remote)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes are there; whether they are the right ones `finish` says."""
+        return self.size == self._remote.size
+
+    def expect(self, sha256: str | None) -> None:
+        """Note what the SHA-256 is to be of a file that was listed without a digest."""
+        if self._expected is None and sha256 is not None:
+            self._remote = replace(self._remote, sha256=sha256)
+            self._expected = sha256
 
     def take_over(self) -> bool:
         """Hash some more of what an earlier attempt has left; return whether there is more to hash."""

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,8 +23,6 @@ from claracore.host.library.hub_access import Wait
 from claracore.host.library.hub_errors import HubUnreachable, TransientFailure
 from claracore.host.library.partial import FolderUnusable, PartialFile, WrongBytes, slices_equal
 
-TRIES: Final = 8
-"""In a row, without a single new byte."""
 FIRST_PAUSE_SECONDS: Final = 1.0
 LONGEST_PAUSE_SECONDS: Final = 60.0
 BLOCK_BYTES: Final = 1024 * 1024
@@ -68,7 +66,7 @@ async def fetch(hub: HubClient, job: Job, events: TransferEvents, wait: Wait) ->
 
 async def _fetch(hub: HubClient, job: Job, events: TransferEvents, wait: Wait) -> bool:
     if await asyncio.to_thread(job.path.exists):
-        await _compare(job.path, job.remote, events)
+        await _compare(job.path, await _with_digest(hub, job), events)
         return False
     part = await asyncio.to_thread(PartialFile, job.path, job.remote)
     try:
@@ -83,9 +81,15 @@ async def _fetch(hub: HubClient, job: Job, events: TransferEvents, wait: Wait) -
             await asyncio.to_thread(part.start_over)
             await _fetch_rest(hub, job, part, events, wait)
     finally:
-        # In a thread: it waits for a write, or for the disk to take all of a large file.
-        await asyncio.to_thread(part.close)
+        # In a thread: it waits for a write, or for the disk to take all of a large file. Also when we are cancelled.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, part.close))
     return True
+
+
+async def _with_digest(hub: HubClient, job: Job) -> RemoteFile:
+    """Return the file with what is to be known of its contents. Raises whatever the hub says."""
+    has_one = job.remote.sha256 is not None or job.remote.blob is not None
+    return job.remote if has_one else replace(job.remote, sha256=await hub.sha256(job.reference, job.remote))
 
 
 async def _compare(path: Path, remote: RemoteFile, events: TransferEvents) -> None:
@@ -115,15 +119,17 @@ async def _take_over(part: PartialFile, events: TransferEvents) -> None:
 async def _fetch_rest(hub: HubClient, job: Job, part: PartialFile, events: TransferEvents, wait: Wait) -> None:
     """Fetch what is missing, in as many tries as it takes, and finish the part."""
     tries, remote = 0, job.remote
-    while part.size < remote.size or remote.size == 0:
+    while True:
         before = part.size
         try:
-            await _once(hub, job, part, events)
-            if part.size < remote.size:
+            if not part.is_whole or remote.size == 0:
+                await _once(hub, job, part, events)
+            if not part.is_whole:
                 raise TransientFailure(f"{remote.path}: the answer ended {remote.size - part.size:,} bytes early")  # noqa: TRY301 - the same reaction
+            part.expect((await _with_digest(hub, job)).sha256)
         except TransientFailure as error:
             tries = 1 if part.size > before else tries + 1
-            if tries >= TRIES:
+            if tries >= hub.tries:
                 raise
             pause = error.retry_after_seconds
             if pause is None:

@@ -86,21 +86,31 @@ class LoadUnderWay:
         likely = progress(elapsed, forecast, reported)
         behind = Behind(_since(self.weights_at, now), _since(self.warmup_at, now))
         message = running.loading.message if running is not None and running.loading is not None else ""
-        words = phase_words(phase, message, read=read, total=total, copies=self.copies)
+        cached = bool(total) and self._cached(total) == total
+        words = phase_words(phase, message, read=read, total=total, copies=self.copies, cached=cached)
         return ExpectedLoad(left_seconds(elapsed, likely, forecast, behind), done, phase, words, read, total or None)
 
     def _read(self, running: Running | None, reported: float | None, total: int) -> int | None:
-        """Return how many bytes of the weights there are, by the engine where it says so, else by the kernel."""
+        """Return how many bytes of the weights there are, by the engine where it says so, else by the kernel.
+
+        What was in the page cache before is there from the beginning, although it is mapped only where it is touched.
+        """
         if not total:
             return None
         if reported:
             self.copies = self.copies or self.read >= READ_FIRST * total
             return round(reported * total)
         seen = bytes_read(family(running.pid)) if running is not None and running.pid is not None else None
+        cached = self._cached(total)
         if seen is None:
-            return None
+            return cached if cached == total else None
         self.read = max(self.read, min(seen, total))
-        return self.read
+        return max(self.read, cached)
+
+    def _cached(self, total: int) -> int:
+        """Return how many bytes of the weights were in memory when the load began, as far as that is known."""
+        missing = self.seen.file.missing_bytes if self.seen is not None else None
+        return 0 if missing is None else max(0, total - missing)
 
 
 def _told(running: Running | None) -> float | None:

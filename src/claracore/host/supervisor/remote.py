@@ -11,15 +11,17 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from typing import Final
 
-from claracore.core.cluster.model import Node, NodeState
-from claracore.core.cluster.watch import Witness
+from claracore.core.cluster.model import Fit, Node, NodeModel, NodeState
+from claracore.core.cluster.wanted import LONGEST_WAIT_SECONDS
+from claracore.core.cluster.watch import WitnessOf
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.cluster import Cluster
+from claracore.host.cluster.lacking import files_not_there, may_wait
 from claracore.host.cluster.members import Membership, polled_peers
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.health import Loading
@@ -66,12 +68,14 @@ class RemoteRun:
         try:
             if self._is_lost() and not await self._woken():
                 return Outcome(None if self._stop.given else self._lost())
+            if self._lacks_files() and not await self._files_came():
+                return Outcome(None if self._stop.given else self._not_there())
             self._endpoint = endpoint_of(self._model.proxy)
             self._listener.ready(self._model.id, self._endpoint)
             # Connections stay open: models of one node share them, and an answer may go on without the node's events.
-            while not self._stop.given and not self._is_lost():
+            while not self._stop.given and not self._is_lost() and not self._lacks_files():
                 await self._news_or_stop(None)
-            return Outcome() if self._stop.given else Outcome(self._lost(), lost=True)
+            return Outcome() if self._stop.given else Outcome(self._not_there(), lost=True)
         finally:
             self._cluster.unwatch(self._node_name, self._news.set)
 
@@ -81,6 +85,33 @@ class RemoteRun:
     def _is_lost(self) -> bool:
         node = self._node()
         return node is None or node.state is NodeState.LOST
+
+    def _there(self) -> NodeModel:
+        found = self._cluster.model(self._model.id)
+        return found[1] if found is not None else NodeModel(self._model.id)
+
+    def _lacks_files(self) -> bool:
+        """Whether the node has said that files of the model are missing."""
+        model = self._there()
+        return bool(model.why) and model.fit in {Fit.FETCH, Fit.NEVER}
+
+    async def _files_came(self) -> bool:
+        """Wait for the files, as long as clients may be expected to wait, too; return whether they are there."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_WAIT_SECONDS):
+                while not self._stop.given and not self._is_lost() and (model := self._there()).fit is Fit.FETCH:
+                    if not may_wait(model):
+                        break
+                    self._loading = Loading(f"{model.why} on {self._node_name}")
+                    self._listener.reported(self._model.id)
+                    await self._news_or_stop(None)
+        self._loading = None
+        return not self._stop.given and not self._is_lost() and not self._lacks_files()
+
+    def _not_there(self) -> ClaraCoreError:
+        if self._is_lost():
+            return self._lost()
+        return files_not_there(self._model.id, self._there(), f"machine {self._node_name!r}")
 
     def _lost(self) -> MachineLost:
         node = self._node()
@@ -146,9 +177,7 @@ class RemoteRun:
 class ClusterRunner:
     """A `Runner` that has models run where they are."""
 
-    def __init__(
-        self, local: Runner, new_membership: Callable[[Mapping[str, Witness]], Membership] = polled_peers
-    ) -> None:
+    def __init__(self, local: Runner, new_membership: Callable[[WitnessOf], Membership] = polled_peers) -> None:
         self._local = local
         self.cluster = self._cluster = Cluster(new_membership)
 
@@ -160,13 +189,18 @@ class ClusterRunner:
 
     async def foreseen(self, model: ModelConfig, output: OutputRing) -> ClaraCoreError | None:
         """Return with what a start is sure to fail, where it is one of this host."""
-        is_remote = self._cluster.parts(model.id) is not None and not model.cmd
-        return None if is_remote else await self._local.foreseen(model, output)
+        if self._cluster.parts(model.id) is not None and not model.cmd:
+            return None
+        if (lacking := self._cluster.lacking(model.id)) is not None:
+            return files_not_there(model.id, lacking, "this machine")
+        return await self._local.foreseen(model, output)
 
     def stamp(self, model: ModelConfig) -> Hashable:
         """Return what another start depends on: the files here; the state of the node there."""
         parts = self._cluster.parts(model.id)
         if parts is None or model.cmd:
-            return self._local.stamp(model)
-        node = self._cluster.nodes.get(parts[0])
-        return (node.state, node.since) if node is not None else None
+            lacking = self._cluster.lacking(model.id)
+            stamp = self._local.stamp(model)
+            return stamp if lacking is None else (stamp, lacking.fit, lacking.left_seconds)
+        found = self._cluster.model(model.id)
+        return (found[0].state, found[0].since, found[1].fit, found[1].left_seconds) if found is not None else None

@@ -15,7 +15,7 @@ from claracore.host.supervisor.memory_looks import MemoryLooks
 from claracore.host.supervisor.runner import ServerRun
 from claracore.host.supervisor.runs import Runs
 from claracore.host.supervisor.view import SupervisorView
-from claracore.host.supervisor.waiting import WaitingRequest
+from claracore.host.supervisor.waiting import LoadWaiter, WaitingRequest
 from claracore.host.supervisor.wake import WakeTimer
 from claracore.types import Endpoint, ModelState
 
@@ -56,6 +56,12 @@ class Succession(SupervisorView):
     def next_request(self) -> int:
         """Return an id that no request has."""
         return next(self._request_ids)
+
+    def loads_by_hand(self, model_id: str) -> int:
+        """Return how many of those that wait for a model are a person's word to load it."""
+        slot = self._scheduler.slots.get(model_id)
+        waiting = [self._waiting.get(request) for request in slot.waiting] if slot is not None else []
+        return sum(one is not None and isinstance(one.waiter, LoadWaiter) for one in waiting)
 
     # --- the one that goes ------------------------------------------------------------------------------------------
 

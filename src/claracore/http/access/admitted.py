@@ -17,10 +17,12 @@ from claracore.http.access.keys import Grant, Right
 # invitation, or speaks of itself by its secret, which are its keys.
 OPEN_PATHS = frozenset(
     (b"/", b"/health", b"/wol-health", b"/favicon.ico", b"/apple-touch-icon.png", b"/upstream", b"/api/identity",
-     b"/api/nodes/join", b"/api/nodes/known", b"/api/nodes/left")
+     b"/api/nodes/join", b"/api/nodes/known", b"/api/nodes/left",
+     b"/api/nodes/certificate")
 )  # fmt: skip
 # The interface's files are no secret; were they closed, the browser would ask for the key before our page can.
-OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs")
+# Nodes fetch files of shared models by a secret of their own, which whoever answers checks.
+OPEN_FILES = re.compile(rb"/ui(/.*)?|/docs|/api/shared/.+")
 _NOTHING: tuple[frozenset[bytes], None] = (frozenset(), None)
 
 

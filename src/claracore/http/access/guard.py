@@ -35,7 +35,7 @@ OPEN_TO_READ: Final = re.compile(OPEN_FILES.pattern.decode())
 YAML_TYPES = frozenset((b"application/yaml", b"application/x-yaml", b"text/yaml", b"text/x-yaml"))
 READ_BY_POST: Final = frozenset({"/api/show"})
 """What Ollama's clients ask by POST although nothing changes by it."""
-BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes/left"})
+BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes/left", "/api/nodes/certificate"})
 """What a secret in the body opens; whoever answers checks it."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
@@ -47,8 +47,8 @@ browser says it with every POST and DELETE."""
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
 
-NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?")
-"""Paths where HEAD is not what GET would say without its body: one changes something, the others never end."""
+NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?|/api/shared/.+")
+"""Paths where HEAD is not what GET would say without its body: one changes something, others never end, or are long."""
 BROWSER: Final = re.compile(rb"Mozilla/(?!.*PowerShell)")
 """How every browser calls itself; a page of another site cannot change it: that would take a preflight."""
 SIGNS_OF_A_PAGE: Final = (b"origin", b"referer", b"sec-fetch-site", b"cookie")

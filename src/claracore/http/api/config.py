@@ -17,7 +17,7 @@ from claracore.core.config import edit, form
 from claracore.core.config.schema import json_schema
 from claracore.core.config.tree import Unreadable
 from claracore.core.config.without_model import without_model
-from claracore.errors import BadRequest, ConfigError, NotFound
+from claracore.errors import BadRequest, ConfigError, Conflict, NotFound
 from claracore.host.setup.examine import examine
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Configuration
@@ -224,6 +224,8 @@ async def change_model(
 ) -> WrittenView:
     """Change options of one model, as a JSON merge patch (null removes); comments and order of the file stay."""
     model_id = runtime.config.resolve(name) or name
+    if "cmd" not in patch and "container" not in patch:  # with one of them it becomes a model of this machine's own
+        _check_own(runtime.configuration, model_id)
     return await _edit(runtime.configuration, lambda text: edit.merge(text, ("models", model_id), patch), if_match)
 
 
@@ -231,7 +233,14 @@ async def change_model(
 async def delete_model(runtime: RuntimeDep, name: str, if_match: IfMatch = None) -> WrittenView:
     """Take a model out of the file, also where groups and preload name it."""
     model_id = runtime.resolve(name)
+    _check_own(runtime.configuration, model_id)
     return await _edit(runtime.configuration, lambda text: without_model(text, model_id), if_match)
+
+
+def _check_own(configuration: Configuration, model_id: str) -> None:
+    """Raise Conflict for a model that the head of this machine has given to it."""
+    if model_id in configuration.now.part.models:
+        raise Conflict(f"model {model_id!r} comes from the head that this machine has joined: change it in its file")
 
 
 async def _edit(configuration: Configuration, change: Callable[[str], str], if_match: str | None) -> WrittenView:

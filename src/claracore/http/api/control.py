@@ -11,6 +11,8 @@ import contextlib
 from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
+from claracore.host.cluster.fetching import Fetching
+from claracore.host.cluster.held_files import Shelves
 from claracore.host.cluster.part_file import PartFile
 from claracore.host.engines.folder import engines_folder
 from claracore.host.engines.installed import EngineFolders
@@ -39,6 +41,7 @@ from claracore.http.api.events.sampler import Sampler
 from claracore.http.api.parts import Events, History, Installation, Runtime
 from claracore.http.gateway.server import Gateway
 from claracore.http.handing_over import HandingOver
+from claracore.http.head_files import HeadFiles
 from claracore.http.join import Joiner
 from claracore.http.joined_nodes import JoinedNodes
 from claracore.http.own_head import OwnHead
@@ -80,22 +83,22 @@ class ControlPlane:
             configuration, SettingsFile(state_dir), installation.listen.port, state_dir
         )
         self._adopter = Adopter(configuration, surveyor, installation.followed)
-        self._downloads = _downloads(installation, configuration, DownloadNews(events.announcer, self._adopter))
+        news = DownloadNews(events.announcer, self._adopter)
+        self._downloads = _downloads(installation, configuration, news)
+        destinations = Destinations(configuration, installation.followed)
+        self.fetching = news.fetching = Fetching(self._downloads, Shelves(destinations))
         self._engines = _engines(configuration, events.announcer)
         door = self.door = PartDoor(configuration, own_head, PartFile(state_dir))
         own_head.on_parted.append(door.remove)
+        self.head_files = HeadFiles(self.fetching, door, configuration, own_head)
+        door.on_taken = lambda _part: self.head_files.look()
+        self.head_files.on_files = runtime.measurer.look
+        runtime.machines.cluster.lacking = self.head_files.lacking
         parts = (
             *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
             *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(Destinations(configuration, installation.followed), second, self._engines),
-            *(
-                joined,
-                own_head,
-                ray,
-                door,
-                Joiner(joined, own_head, installation, ring, named_keys, door=door),
-                handing,
-            ),
+            *(destinations, second, self._engines, self.fetching, joined.files, joined, own_head, ray, door),
+            *(Joiner(joined, own_head, installation, ring, named_keys, door=door), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None
@@ -107,6 +110,7 @@ class ControlPlane:
             self._history.samples.run(self._sample_every, self._runtime.pids), name="performance"
         )
         self._downloads.begin()
+        self.head_files.look()
         loop, announcer = asyncio.get_running_loop(), self._events.announcer
         self._runtime.configuration.on_engine = lambda: _soon(loop, announcer.engines)
 
@@ -119,6 +123,7 @@ class ControlPlane:
         self._sampler.close()
         await self._runtime.measurer.close()
         await self._runtime.load_times.close()
+        await self.head_files.close()
         await self._downloads.close()
         await self._engines.close()
         await self._surveyor.close()
@@ -133,6 +138,7 @@ class ControlPlane:
         self._sampler.models_changed()
         self._runtime.measurer.look()
         self._adopter.config_changed()
+        self.head_files.look()
         for model_id in changes.soft | changes.restart:
             self._sampler.model_changed(model_id)
         self._events.announcer.ports()
@@ -153,17 +159,24 @@ class DownloadNews:
     def __init__(self, announcer: Announcer, adopter: Adopter) -> None:
         self._announcer = announcer
         self._adopter = adopter
+        self.fetching: Fetching | None = None
+        """Who is told of what models of the head's need."""
 
     def changed(self, download: Download) -> None:
         """Announce how a download is."""
         self._announcer.download(download)
+        if self.fetching is not None:
+            self.fetching.changed(download)
 
     def removed(self, download: Download) -> None:
         """Announce that a download is not on the list any more."""
         self._announcer.download(download, removed=True)
 
     async def complete(self, download: Download) -> None:
-        """Have the model served."""
+        """Have the model served; by whom, where the head has wanted it, is the part's matter."""
+        if download.shared and self.fetching is not None:
+            await self.fetching.arrived(download)
+            return
         await self._adopter.adopt(download)
 
 

@@ -11,6 +11,8 @@ from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
+from claracore.host.cluster.fetching import Fetching
+from claracore.host.cluster.shared_files import SharedFiles
 from claracore.host.engines.jobs import EngineJobs
 from claracore.host.library.destinations import Destinations
 from claracore.host.library.downloads import Downloads
@@ -63,6 +65,8 @@ RayDep = Annotated[RayHere, Depends(_given(RayHere))]
 OwnHeadDep = Annotated[OwnHead, Depends(_given(OwnHead))]
 JoinerDep = Annotated[Joiner, Depends(_given(Joiner))]
 PartDoorDep = Annotated[PartDoor, Depends(_given(PartDoor))]
+FetchingDep = Annotated[Fetching, Depends(_given(Fetching))]
+SharedFilesDep = Annotated[SharedFiles, Depends(_given(SharedFiles))]
 SecondDoorDep = Annotated[SecondDoor, Depends(_given(SecondDoor))]
 EventsDep = Annotated[Events, Depends(_given(Events))]
 ProxyLogDep = Annotated[ProxyLog, Depends(_given(ProxyLog))]

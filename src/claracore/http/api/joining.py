@@ -70,6 +70,8 @@ class WelcomeView(BaseModel):
     """With which the node speaks of itself to its head; it is no key."""
     cluster: str
     """Names what the head remembers."""
+    ray_tls: bool
+    """Whether Ray encrypts: then a certificate is to be asked for."""
 
 
 class LineWish(BaseModel):
@@ -95,6 +97,19 @@ class SecretWish(BaseModel):
     """By what a machine that has joined is known."""
 
     secret: Text
+
+
+class CertificateWish(SecretWish):
+    """A request for a certificate, as PEM, by a machine that has joined."""
+
+    request: Annotated[str, Field(max_length=8000)]
+
+
+class CertificateView(BaseModel):
+    """A certificate for a machine's Ray, and that of the authority that has made it, as PEM."""
+
+    certificate: str
+    authority: str
 
 
 class KnownView(BaseModel):
@@ -147,6 +162,13 @@ async def known(joined: JoinedNodesDep, wish: SecretWish) -> KnownView:
     """Say whether a machine has joined that has this secret, and what is remembered here."""
     is_known, cluster = await joined.knows(wish.secret)
     return KnownView(known=is_known, cluster=cluster)
+
+
+@router.post("/api/nodes/certificate")
+async def certificate(joined: JoinedNodesDep, wish: CertificateWish) -> CertificateView:
+    """Make a certificate for the Ray of the machine that has this secret."""
+    made, authority = await joined.certified(wish.secret, wish.request)
+    return CertificateView(certificate=made, authority=authority)
 
 
 @router.post("/api/nodes/left", status_code=204)

@@ -24,8 +24,9 @@ from claracore.core.cluster.watch import Witness
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
-from claracore.http.api.dependencies import GrantDep, HistoryDep, OwnHeadDep, PartDoorDep, RuntimeDep
+from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, OwnHeadDep, PartDoorDep, RuntimeDep
 from claracore.http.api.node_configuration import NodeConfigurationView, NodePartView, configuration_of, part_here
+from claracore.http.api.node_files import NodeFileView, file_view, whole
 from claracore.http.api.parts import History, Runtime
 from claracore.http.own_head import OwnHead
 from claracore.types import ModelState
@@ -55,6 +56,10 @@ class NodeModelView(BaseModel):
     requests: int
     slots: int | None
     context: int | None
+    why: str = ""
+    """Why it cannot be loaded there now: how far its files are, or why they do not come; empty when it can."""
+    left_seconds: int | None = None
+    """How long its files will take; null where that is not known."""
     revision: str = ""
     """Of what the machine has from its head about it; empty for its own models, and for all who are not that head."""
 
@@ -68,6 +73,8 @@ class ThisNodeView(BaseModel):
     hardware: str
     memory: list[NodeMemoryView]
     models: list[NodeModelView]
+    files: list[NodeFileView]
+    """Those that models of its head need here."""
     part: NodePartView
 
 
@@ -90,6 +97,8 @@ class NodeView(BaseModel):
     models: list[NodeModelView]
     requests: int
     """With it from here, waiting ones too."""
+    files: list[NodeFileView] = []
+    """Those that models of its head need there."""
     drained: bool = False
     """Whether it gets no new requests."""
     witness: Witness = Witness.NONE
@@ -141,9 +150,13 @@ class PlacesView(BaseModel):
 
 
 @router.get("/api/node")
-async def node(runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, grant: GrantDep) -> ThisNodeView:
-    """Show this machine as others follow it: memory, and the models that it runs by itself."""
+async def node(
+    runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, fetching: FetchingDep, grant: GrantDep
+) -> ThisNodeView:
+    """Show this machine as others follow it: memory, the models that it runs by itself, and files that it needs."""
     part = part_here(runtime, accepts=door.accepts(grant))
+    if part.accepts:
+        fetching.heard_of_head()
     return ThisNodeView(
         kind=NodeKind.CLARACORE,
         identity=IDENTITY,
@@ -151,6 +164,7 @@ async def node(runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, gran
         hardware=_hardware(history),
         memory=_memory(history),
         models=_own_models(runtime, runtime.configuration.now.part.models if part.accepts else NO_REVISIONS),
+        files=[file_view(file) for file in fetching.files()] if part.accepts else [],
         part=part,
     )
 
@@ -199,12 +213,15 @@ def _own_model(runtime: Runtime, model_id: str, revision: str, *, with_fit: bool
     if with_fit and state is ModelState.STOPPED:
         preview = supervisor.preview(model_id)
         fit = Fit.NEVER if preview.refused is not None else Fit.AFTER if preview.unloads else Fit.NOW
+    lacking = runtime.machines.cluster.lacking(model_id) if state is ModelState.STOPPED else None
     command = runtime.memory.command(model_id)
     expected = command.expected if command is not None else None
     return NodeModelView(
         name=model_id,
         state=state,
-        fit=fit,
+        fit=fit if lacking is None else lacking.fit,
+        why=lacking.why if lacking is not None else "",
+        left_seconds=whole(lacking.left_seconds if lacking is not None else None),
         requests=len(slot.serving) + len(slot.waiting) if slot is not None else 0,
         slots=expected.found.settings.parallel if expected is not None else None,
         context=runtime.config.models[model_id].capabilities.context
@@ -268,7 +285,8 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
     for model in report.models if report is not None and not is_self else ():
         now = ModelState.STOPPED if found.state is NodeState.LOST else model.state
         models.append({"name": model.name, "state": now, "fit": model.fit, "requests": model.requests,
-                       "slots": model.slots, "context": model.context})  # fmt: skip
+                       "slots": model.slots, "context": model.context, "why": model.why,
+                       "left_seconds": whole(model.left_seconds)})  # fmt: skip
     return NodeView(
         name=found.name,
         kind=_kind(runtime, found, joined=peer is not None and peer.joined),
@@ -285,6 +303,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
         models=[NodeModelView(**model) for model in models],
         requests=_requests_with(runtime, found.name),
+        files=[file_view(file) for file in (report.files if report is not None else ())],
         drained=found.name in runtime.machines.drained,
         witness=cluster.witnesses.get(found.name, Witness.NONE),
         configuration=configuration_of(runtime, found),

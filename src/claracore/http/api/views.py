@@ -91,6 +91,9 @@ class ModelView(BaseModel):
     ttl_left_seconds: float | None
     serving: int
     waiting: int
+    """Requests; who has it loaded by hand is none."""
+    loads_by_hand: int
+    """How often it was asked for to be loaded, by a person, and is not yet."""
     waits_for: WaitView | None
     pinned: bool
     error: str | None
@@ -156,7 +159,7 @@ class Views:
         state = known_state(runtime, model_id)
         expected = runtime.load_times.expected(model_id) if state is not ModelState.READY else NOTHING_EXPECTED
         last, lesser = runtime.swaps.measured(model_id), runtime.memory.lessers.of(model)
-        failure = runtime.supervisor.failure(model_id)
+        failure, by_hand = runtime.supervisor.failure(model_id), runtime.supervisor.loads_by_hand(model_id)
         expires_at = slot.expires_at if slot else None
         preview = runtime.supervisor.preview(model_id) if state is ModelState.STOPPED else LoadPreview()
         return ModelView(
@@ -171,9 +174,7 @@ class Views:
             capabilities=_capabilities(model, runtime.memory.command(model_id)),
             port=running.port if running else None,
             pid=pid,
-            memory_bytes=memory_bytes(pid, runtime.memory.inside.get(model_id, ()))
-            if pid is not None and with_memory
-            else None,
+            memory_bytes=_memory_bytes(runtime, model_id, pid) if with_memory else None,
             memory=_footprint(runtime, model_id),
             load_seconds=_rounded(slot.load_seconds if last.load_seconds is None and slot else last.load_seconds),
             **_loading(expected),
@@ -181,7 +182,8 @@ class Views:
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
             ttl_left_seconds=_rounded(max(0.0, expires_at - self._now)) if expires_at is not None else None,
             serving=len(slot.serving) if slot else 0,
-            waiting=len(slot.waiting) if slot else 0,
+            waiting=len(slot.waiting) - by_hand if slot else 0,
+            loads_by_hand=by_hand,
             waits_for=_wait(runtime, model_id) if slot and slot.waiting else None,
             pinned=slot.pinned if slot else False,
             error=failure.message if failure else None,
@@ -249,6 +251,10 @@ def group_views(runtime: Runtime) -> dict[str, GroupView]:
         name: GroupView(swap=group.swap and unload, exclusive=group.exclusive and unload, persistent=group.persistent)
         for name, group in runtime.config.groups.items()
     }
+
+
+def _memory_bytes(runtime: Runtime, model_id: str, pid: int | None) -> int | None:
+    return None if pid is None else memory_bytes(pid, runtime.memory.inside.get(model_id, ()))
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -102,6 +102,14 @@ class Relay:
             if request.target is not None and request.target.node == name:
                 request.node_lost = ""
 
+    def bytes_from(self, name: str) -> dict[int, int]:
+        """Return how many bytes have come of each answer from a machine, by the number of its request."""
+        return {
+            number: request.record.response_bytes
+            for number, request in self.in_flight.items()
+            if request.target is not None and request.target.node == name
+        }
+
     def busy(self, model_id: str) -> int:
         """Return how many requests a model has, waiting ones too."""
         return sum(request.record.model == model_id for request in self.in_flight.values())

@@ -243,7 +243,7 @@ class ModelRequest(InFlight):
             self.drop_upstream()
             self.failed(f"was lost: {reason}")
         elif self.phase is ANSWERING:
-            self.node_lost = reason
+            self.node_lost, self.bytes_at_last_look = reason, self.record.response_bytes
             self.deadline = deadline = self.relay.now() + NODE_LOST_SECONDS
             self.relay.alarm.set(deadline)
 

@@ -86,8 +86,8 @@ class Resolver:
     def find(self, name: str, grant: Grant | None) -> Target:
         """Return the target that a request names, or that is for all who name none or another.
 
-        Raises `ModelNotFound`, `BadRequest` when it names none, `MachineDrained`, `MachineOutdated` and
-        `MachineNotThere`.
+        Raises `ModelNotFound`, `BadRequest` when it names none, `MachineDrained`, `MachineOutdated`, `MachineNotThere`
+        and `FilesNotThere`.
         """
         meant = name if self._profile.name is None else self.meaning(name)
         found = self._known(name, meant, grant)
@@ -98,6 +98,8 @@ class Resolver:
         found = found if not found.shared else self._best(found.shared, grant) or found
         if found.node and self._machines is not None:
             self._machines.check(found.node, found.model_id)
+        elif self._machines is not None:
+            self._machines.check_files(found.model_id)
         return found
 
     def _known(self, name: str, meant: str, grant: Grant | None) -> Target | None:

@@ -68,13 +68,19 @@ test('figures come from the server where it tells them', () => {
     prompt_tokens: 12,
     completion_tokens: 31,
     tokens_per_second: 88.5,
+    counted: false,
   });
 });
 
 test('and are measured where it does not', () => {
   const answer = new Answer(0);
   for (const at of [1000, 1500, 2000]) answer.take(delta({ content: 'x' }), at);
-  expect(answer.figures(2000)).toMatchObject({ completion_tokens: 3, tokens_per_second: 2, prompt_tokens: null });
+  expect(answer.figures(2000)).toMatchObject({
+    completion_tokens: 3,
+    tokens_per_second: 2,
+    prompt_tokens: null,
+    counted: true,
+  });
 });
 
 test('nothing said gives no speed', () => {

@@ -121,6 +121,7 @@ export class Answer {
       total_seconds: (now - this.startedAt) / 1000,
       prompt_tokens: number(this.#usage.prompt_tokens) ?? number(this.#timings.prompt_n),
       completion_tokens: tokens ?? (this.#chunks || null),
+      counted: tokens === null,
       tokens_per_second:
         number(this.#timings.predicted_per_second) ?? (writing > 0 && counted > 0 ? counted / writing : null),
     };

@@ -6,6 +6,8 @@ export interface Figures {
   prompt_tokens: number | null;
   completion_tokens: number | null;
   tokens_per_second: number | null;
+  /** Whether nobody said how many tokens there were: they were counted as they came. */
+  counted?: boolean;
 }
 
 /** A part of a message as OpenAI's API has it. */

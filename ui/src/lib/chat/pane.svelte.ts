@@ -7,7 +7,15 @@ import { triedAgain } from './again';
 import { Answer } from './answer';
 import { filled } from './attachments/attached';
 import { explainedLength } from './attachments/too_long';
-import { type Attached, type Message, type Parameters, emptyAnswer, requestBody, userMessage } from './conversation';
+import {
+  type Attached,
+  type Figures,
+  type Message,
+  type Parameters,
+  emptyAnswer,
+  requestBody,
+  userMessage,
+} from './conversation';
 import { type Thread, merged } from './thread';
 import { keepThread } from './threads';
 import { path, tip, versions } from './tree';
@@ -26,6 +34,8 @@ export class Pane {
   leaf: string | null = $state(null);
   /** The answer that is being written. */
   writing: string | null = $state(null);
+  /** How far that is; null before its first word. */
+  soFar: Figures | null = $state.raw(null);
   /** When the answer under way was asked for, in milliseconds. */
   askedAt = $state(0);
   /** The messages of the branch that is looked at. */
@@ -179,6 +189,7 @@ export class Pane {
     const asked = path(this.messages, begun.parent);
     this.#abort = abort;
     this.writing = begun.id;
+    this.soFar = null;
     this.askedAt = performance.timeOrigin + performance.now();
     const [model, parameters, said] = [this.model, this.parameters, begun.text ? [...asked, begun] : asked];
     this.messages.push(begun);
@@ -217,6 +228,7 @@ export class Pane {
       drawn = performance.now();
       message.text = answer.text;
       message.reasoning = answer.reasoning;
+      this.soFar = answer.figures(drawn);
       if (drawn - this.#keptAt > KEPT_EVERY) this.keep();
     };
     try {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { badgeOf, configurationOf, fullness, modelsOf, programOf } from './nodes';
+import { badgeOf, configurationOf, filesOf, fullness, modelsOf, programOf } from './nodes';
 
 describe('a machine', () => {
   it('is named by its program and version', () => {
@@ -14,6 +14,12 @@ describe('a machine', () => {
     expect(fullness({ device: 'ram', total_bytes: 8 * 2 ** 30, free_bytes: 2 * 2 ** 30 }).share).toBe(0.75);
     expect(fullness({ device: 'ram', total_bytes: 0, free_bytes: 0 }).share).toBe(0);
     expect(fullness({ device: 'ram', total_bytes: 1, free_bytes: 2 }).share).toBe(0);
+  });
+  it('says of each file that it still needs how far it is', () => {
+    const file = { name: 'a', size_bytes: 9, done_bytes: 9, fetching: false, left_seconds: null, why: '', words: '' };
+    const coming = { ...file, fetching: true, words: 'fetching qwen.gguf 41 %, 3 min left' };
+    expect(filesOf({ files: [file, coming] })).toEqual(['fetching qwen.gguf 41 %, 3 min left']);
+    expect(filesOf({})).toEqual([]);
   });
   it('says what it has to do', () => {
     const model = { name: 'x', state: 'ready', fit: 'unknown', requests: 0, slots: null, context: null } as const;

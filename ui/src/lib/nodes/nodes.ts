@@ -33,6 +33,11 @@ export function fullness(memory: NodeMemoryView): { share: number; words: string
   return { share, words: `${bytes(memory.free_bytes)} of ${bytes(memory.total_bytes)} free` };
 }
 
+/** The files that a machine still needs for models from here, a line each: `fetching qwen.gguf 41 %, 3 min left`. */
+export function filesOf(node: Pick<NodeView, 'files'>): string[] {
+  return (node.files ?? []).map((file) => file.words).filter(Boolean);
+}
+
 /** What a machine has to do with models, in a line. */
 export function modelsOf(node: Pick<NodeView, 'models' | 'loaded' | 'requests'>): string {
   return [plural(node.models.length, 'model'), `${node.loaded.length} loaded`, plural(node.requests, 'request')].join(

@@ -1,5 +1,5 @@
 /** What is going on at this moment? Samples of the machine and the pace of answers, for whoever shows them. */
-import type { ActivityRow, Flight, Pace, Sample } from '../api/types';
+import type { Flight, Pace, Sample } from '../api/types';
 import { live } from '../live.svelte';
 import { PACE_EVENTS, followedPace, followedSamples } from './followed';
 import { Pulse } from './pulse';
@@ -14,8 +14,7 @@ const SAMPLED_SECONDS = 60;
 class Moment {
   sample: Sample | null = $state.raw(null);
   pace: Pace | null = $state.raw(null);
-  /** Null while something is written of which that is not known. */
-  tokensPerSecond: number | null = $state(0);
+  tokensPerSecond = $state(0);
   /** Whether it need not be waited for any more. */
   settled = $state(false);
 
@@ -29,7 +28,6 @@ class Moment {
     (samples) => (this.sample = samples.at(-1) ?? this.sample),
     SAMPLED_SECONDS,
   );
-  /** What answers have taught outlives the page. */
   #pulse = new Pulse();
   #watchers = 0;
   #end: () => void = () => {};
@@ -56,7 +54,6 @@ class Moment {
     };
     const ends = [
       live.on<Flight>('request', (flight) => pulse.heard(flight, Date.now())),
-      live.on<ActivityRow>('activity', (row) => pulse.learn(row)),
       live.follow(PACE_EVENTS, this.#pace, asked),
       live.follow(['performance'], this.#samples, asked),
     ];

@@ -1,41 +1,26 @@
 /**
  * How many tokens a second are written at this moment, by all models together? Pure.
  *
- * The server tells how many bytes of each answer have come, four times a second, and how many tokens an answer had once
- * it is over. So each answer teaches how many bytes a token of its model takes, and the next is counted while it comes.
+ * The server counts the tokens of each answer as they come, and tells it four times a second.
  */
-import type { ActivityRow, Flight } from '../api/types';
+import type { Flight } from '../api/types';
 
-/** How far back the bytes of an answer are looked at, in milliseconds. */
+/** How far back an answer is looked at, in milliseconds. */
 const WINDOW_MS = 2500;
-/** A row and a request are the same when they came within so many seconds. */
-const SAME_SECONDS = 0.05;
-const REMEMBERED = 100;
+/** What came within less says little of a second. */
+const LEAST_MS = 250;
 
 export class Pulse {
-  #seen = new Map<number, { model: string; points: [number, number][] }>();
-  #over: Flight[] = [];
-  #bytesPerToken = new Map<string, number>();
+  #seen = new Map<number, [number, number][]>();
 
   /** Take news of a request. */
-  heard(flight: Flight, nowMs: number): void {
-    if (flight.state === 'finished') {
-      this.#seen.delete(flight.id);
-      this.#over = [...this.#over, flight].slice(-REMEMBERED);
-    } else if (flight.state === 'streaming') {
-      const seen = this.#seen.get(flight.id) ?? { model: flight.model, points: [] };
-      seen.points.push([nowMs, flight.response_bytes]);
-      // One point before the window stays: bytes are counted from it on.
-      while (seen.points.length > 2 && seen.points[1]![0] < nowMs - WINDOW_MS) seen.points.shift();
-      this.#seen.set(flight.id, seen);
-    }
-  }
-
-  /** Take what is kept of a request that is over. */
-  learn({ model, at, stream, completion_tokens: tokens }: ActivityRow): void {
-    if (!stream || !tokens) return;
-    const flight = this.#over.find((each) => each.model === model && Math.abs(each.arrived_at - at) < SAME_SECONDS);
-    if (flight) this.#bytesPerToken.set(model, flight.response_bytes / tokens);
+  heard({ id, state, tokens }: Flight, nowMs: number): void {
+    if (state !== 'streaming') return void this.#seen.delete(id);
+    const points = this.#seen.get(id) ?? [];
+    points.push([nowMs, tokens]);
+    // One point before the window stays: tokens are counted from it on.
+    while (points.length > 2 && points[1]![0] < nowMs - WINDOW_MS) points.shift();
+    this.#seen.set(id, points);
   }
 
   /** Forget the requests that are not in flight any more. */
@@ -43,15 +28,12 @@ export class Pulse {
     for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id);
   }
 
-  /** Tokens a second; null while a model writes that has not taught yet: how fast it was before is not how fast it is. */
-  rate(nowMs: number): number | null {
+  /** Tokens a second. */
+  rate(nowMs: number): number {
     let sum = 0;
-    for (const { model, points } of this.#seen.values()) {
-      const each = this.#bytesPerToken.get(model);
-      if (!each) return null;
+    for (const points of this.#seen.values()) {
       const [from, to] = [points[0]!, points.at(-1)!];
-      const seconds = Math.max(nowMs - from[0], 250) / 1000;
-      sum += (to[1] - from[1]) / seconds / each;
+      sum += (1000 * (to[1] - from[1])) / Math.max(nowMs - from[0], LEAST_MS);
     }
     return sum;
   }

@@ -1,0 +1,106 @@
+"""How does a machine that has joined get the files of models that are shared with it?
+
+What lets in is a secret of that machine's own (`nodes.json`), which opens nothing else: it is no key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from claracore.errors import ClaraCoreError, Unauthorized
+from claracore.host.cluster.shared_files import OpenedFile, SharedFiles
+from claracore.http.api.dependencies import SharedFilesDep
+
+router = APIRouter(tags=["nodes"])
+
+PIECE_BYTES: Final = 512 * 1024
+_RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
+
+
+class RangeUnusable(ClaraCoreError):
+    """A range that is not in the file; 416."""
+
+    status = 416
+    type = "invalid_request_error"
+    code = "range_unusable"
+    cause = "A part of a file was asked for that is not in it."
+    way_out = "Ask for `bytes=N-` with an N below the size of the file."
+
+
+@router.head("/api/shared/{name:path}", include_in_schema=False)
+@router.get("/api/shared/{name:path}", response_class=Response)
+async def shared_file(files: SharedFilesDep, request: Request, name: str) -> Response:
+    """Send a file of a shared model, or a range of it; with `?sha256` its checksum. For machines that have joined."""
+    _check(files, request)
+    if "sha256" in request.query_params:
+        return JSONResponse({"sha256": await files.sha256(name)})
+    found = await files.open(name)
+    if request.method != "HEAD":
+        files.read_soon(name)
+    try:
+        begin, end = _range(request, found)
+    except BaseException:
+        os.close(found.descriptor)
+        raise
+    is_part = end - begin < found.size
+    headers = {
+        "accept-ranges": "bytes",
+        "etag": f'"{found.version}"',
+        "content-length": str(end - begin),
+        "content-type": "application/octet-stream",
+        **({"content-range": f"bytes {begin}-{end - 1}/{found.size}"} if is_part else {}),
+    }
+    return PieceResponse(found, begin, end if request.method != "HEAD" else begin, 206 if is_part else 200, headers)
+
+
+class PieceResponse(StreamingResponse):
+    """A piece of an open file, which is closed when it is sent, or cannot be."""
+
+    def __init__(self, found: OpenedFile, begin: int, end: int, status: int, headers: dict[str, str]) -> None:
+        """Send the bytes from `begin` to before `end`."""
+        super().__init__(_pieces(found.descriptor, begin, end), status, headers)
+        self._descriptor = found.descriptor
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            os.close(self._descriptor)
+
+
+def _check(files: SharedFiles, request: Request) -> None:
+    """Raise Unauthorized for whoever has not joined."""
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not files.lets_in(secret.strip()):
+        raise Unauthorized("files of shared models are for machines that have joined (`claracore join`)")
+
+
+def _range(request: Request, found: OpenedFile) -> tuple[int, int]:
+    """Return which bytes are asked for; all of them for a range of another version, or one that we do not read."""
+    match = _RANGE.fullmatch(request.headers.get("range", "").strip())
+    version = request.headers.get("if-range")
+    if match is None or (version is not None and version.strip() != f'"{found.version}"'):
+        return 0, found.size
+    begin, end = int(match[1]), min(int(match[2]) + 1, found.size) if match[2] else found.size
+    if begin >= end:
+        raise RangeUnusable(f"the file has {found.size} bytes")
+    return begin, end
+
+
+async def _pieces(descriptor: int, begin: int, end: int) -> AsyncIterator[bytes]:
+    """Give the bytes, which are read as fast as they are taken. Raises OSError when the file has become shorter."""
+    while begin < end:
+        data = await asyncio.to_thread(os.pread, descriptor, min(PIECE_BYTES, end - begin), begin)
+        if not data:
+            raise OSError("the file has become shorter")
+        begin += len(data)
+        yield data

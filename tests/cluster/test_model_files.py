@@ -1,0 +1,129 @@
+"""Files of shared models on the head: which the commands name, what they are called, and what is known of them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+
+import pytest
+
+from claracore.core.cluster.named_files import all_shards, named_paths, names_for, source_in_cache, with_names
+from claracore.core.cluster.part import Fetch, SharedModel
+from claracore.core.cluster.shared import SharedOut
+from claracore.core.pull.listing import RemoteFile
+from claracore.core.pull.reference import Reference
+from claracore.host.cluster.model_files import FilesOfModels
+from claracore.host.cluster.shared_files import SharedFiles
+from claracore.host.library.download import Download, DownloadStatus, DownloadStore, FileState
+
+
+@pytest.mark.parametrize(
+    ("cmd", "paths"),
+    [
+        ("llama-server -m /m/a.gguf --port ${PORT}", ["/m/a.gguf"]),
+        ('llama-server --model="/m/a b.gguf" --mmproj /m/p.gguf', ["/m/a b.gguf", "/m/p.gguf"]),
+        ("llama-server -m /m/blob --chat-template-file /m/t.jinja", ["/m/blob", "/m/t.jinja"]),
+        ("llama-server \\\n  -m /m/a.gguf # comment\n  --lora /m/l.gguf", ["/m/a.gguf", "/m/l.gguf"]),
+        ("serve /m/a.GGUF", ["/m/a.GGUF"]),
+        ("llama-server --api-key-file /secret --log-file /l -m ${env.HOME}/a.gguf", []),
+        ("llama-server -m", []),
+        ("llama-server -m --port", []),
+        ("/m/a.gguf", []),
+        ("llama-server -m '/m/a.gguf", []),
+    ],
+)
+def test_only_what_belongs_to_a_model_is_named(cmd: str, paths: list[str]) -> None:
+    assert [found.path for found in named_paths(cmd)] == paths
+
+
+def test_paths_become_names_and_all_else_stays() -> None:
+    cmd = "llama-server \\\n  # /m/a.gguf\n  -m '/m/a b.gguf' --mmproj=/m/p.gguf --log-file /m/l --port ${PORT}"
+    names = {"/m/a b.gguf": "x/a b.gguf", "/m/p.gguf": "x/p.gguf"}
+    assert with_names(cmd, names) == (
+        "llama-server \\\n  # /m/a.gguf\n  -m ${file:x/a b.gguf} --mmproj=${file:x/p.gguf} "
+        "--log-file /m/l --port ${PORT}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("/models/org/repo/a.gguf", ["org/repo/a.gguf", "repo/a.gguf", "a.gguf"]),
+        ("/elsewhere/deep/a.gguf", ["deep/a.gguf", "a.gguf"]),
+        ("/c/models--org--repo/snapshots/abc/Q4/a.gguf", ["org/repo/Q4/a.gguf", "a.gguf"]),
+        ("/a.gguf", ["a.gguf"]),
+        ("/x/{odd}/a: b.gguf", ["a-b.gguf"]),
+        ("/models/.hidden/a.gguf", ["a.gguf"]),
+    ],
+)
+def test_what_a_file_is_called(path: str, names: list[str]) -> None:
+    assert list(names_for(PurePath(path), (PurePath("/models"),))) == names
+
+
+def test_where_a_file_of_the_cache_came_from() -> None:
+    assert source_in_cache(PurePath("/c/models--o--r/snapshots/abc/Q4/a.gguf")) == "o/r@abc/Q4/a.gguf"
+    assert source_in_cache(PurePath("/c/models--o--r/blobs/abc")) == source_in_cache(PurePath("/a/b")) == ""
+
+
+def test_shards_are_known_by_the_one_that_is_named() -> None:
+    assert [path.name for path in all_shards(PurePath("/m/a-00001-of-00002.gguf"))] == [
+        "a-00001-of-00002.gguf",
+        "a-00002-of-00002.gguf",
+    ]
+    assert all_shards(PurePath("/m/a.gguf")) == (PurePath("/m/a.gguf"),)
+    assert all_shards(PurePath("/m/a-00001-of-99999.gguf")) == (PurePath("/m/a-00001-of-99999.gguf"),)
+
+
+@dataclass
+class At:
+    roots: tuple[Path, ...]
+
+
+def out(name: str, cmd: str) -> SharedOut:
+    return SharedOut(SharedModel(name, {"cmd": cmd}, fetch=Fetch.HEAD), "all")
+
+
+def test_files_are_announced_and_given(tmp_path: Path) -> None:
+    models, other = tmp_path / "models", tmp_path / "org"
+    for path, body in {
+        models / "org/a.gguf": b"A" * 70_000,
+        models / "s-00001-of-00002.gguf": b"1",
+        models / "s-00002-of-00002.gguf": b"2",
+        other / "a.gguf": b"other",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(body)
+    remote = RemoteFile("Q4/a.gguf", 70_000, "f" * 64)
+    download = Download("1", Reference("org/repo"), "", models, [FileState(remote, "org/a.gguf")])
+    download.status = DownloadStatus.FINISHED
+
+    class Store(DownloadStore):
+        def load(self) -> list[Download]:
+            return [download]
+
+    files = SharedFiles()
+    look = FilesOfModels(At((models,)), Store(), files)
+    found = look(
+        (
+            out("a", f"serve -m {models}/org/a.gguf"),
+            out("s", f"serve -m {models}/s-00001-of-00002.gguf"),
+            out("o", f"serve -m {other}/a.gguf --mmproj {tmp_path}/gone.gguf"),
+            out("again", f"serve -m {models}/org/../org/a.gguf"),
+        )
+    )
+    a, s, o, again = (each.model for each in found)
+    [file] = a.files
+    assert (file.name, file.size, file.sha256, file.source) == (
+        "org/a.gguf", 70_000, "f" * 64, "org/repo/Q4/a.gguf",
+    )  # fmt: skip
+    assert file.path == f"{models}/org/a.gguf"
+    assert file.header == hashlib.sha256(b"A" * 65536).hexdigest()
+    assert a.entry["cmd"] == again.entry["cmd"] == "serve -m ${file:org/a.gguf}"
+    assert [each.name for each in s.files] == ["s-00001-of-00002.gguf", "s-00002-of-00002.gguf"]
+    assert s.entry["cmd"] == "serve -m ${file:s-00001-of-00002.gguf}"
+    # Another file that would be called the same; one that is not there stays the path that it is.
+    [renamed] = o.files
+    assert renamed.name == "a.gguf"
+    assert o.entry["cmd"] == f"serve -m ${{file:a.gguf}} --mmproj {tmp_path}/gone.gguf"
+    look(())
