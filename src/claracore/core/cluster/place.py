@@ -142,7 +142,7 @@ def why_no_place(offer: Offer) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class PlaceCandidate:
     """An offer that can be taken. It stays as good as it is until the offer or the wish is another one."""
 
     offer: Offer
@@ -151,7 +151,7 @@ class Candidate:
     """The least is the best; among equal ones they take turns."""
 
 
-def candidate(offer: Offer, wish: PlacementWish) -> Candidate | None:
+def candidate(offer: Offer, wish: PlacementWish) -> PlaceCandidate | None:
     """Return how good an offer is for somebody with this wish; None for one that cannot be taken.
 
     A busy place counts by requests for each of its slots, so that a machine with twice the slots gets twice the
@@ -163,10 +163,10 @@ def candidate(offer: Offer, wish: PlacementWish) -> Candidate | None:
     node, prefer = offer.node, wish.prefer
     load = offer.requests / (offer.slots or USUAL_SLOTS) if wish.spread or rank is Rank.BUSY else 0.0
     preferred = prefer.index(node) if node in prefer else len(prefer)
-    return Candidate(offer, rank, (node in wish.avoid, int(rank), preferred, load, node != LOCAL))
+    return PlaceCandidate(offer, rank, (node in wish.avoid, int(rank), preferred, load, node != LOCAL))
 
 
-def best(candidates: Sequence[Candidate | None], wish: PlacementWish, turn: int = 0) -> ModelPlace | None:
+def best(candidates: Sequence[PlaceCandidate | None], wish: PlacementWish, turn: int = 0) -> ModelPlace | None:
     """Return the first of `ordered`, without ordering the others."""
     least = min((each.key for each in candidates if each is not None), default=None)
     if least is None:
@@ -179,11 +179,11 @@ def best(candidates: Sequence[Candidate | None], wish: PlacementWish, turn: int 
     return None if chosen is None else _place(chosen)
 
 
-def _place(chosen: Candidate) -> ModelPlace:
+def _place(chosen: PlaceCandidate) -> ModelPlace:
     return ModelPlace(chosen.offer.model_id, chosen.offer.node, chosen.rank, chosen.offer.why)
 
 
-def ordered(candidates: Sequence[Candidate | None], wish: PlacementWish, turn: int = 0) -> tuple[ModelPlace, ...]:
+def ordered(candidates: Sequence[PlaceCandidate | None], wish: PlacementWish, turn: int = 0) -> tuple[ModelPlace, ...]:
     """Return where a request may go, the best place first; empty when every machine is lost.
 
     `turn` counts up, so that places that do not differ take turns.

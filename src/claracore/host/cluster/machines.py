@@ -17,9 +17,9 @@ from claracore.core.cluster.part_state import WantedPart, is_outdated
 from claracore.core.cluster.place import (
     LOCAL,
     OUTDATED,
-    Candidate,
     ModelPlace,
     Offer,
+    PlaceCandidate,
     PlacementWish,
     best,
     candidate,
@@ -74,7 +74,7 @@ class LocalModels(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _Remembered:
     """How good a model is, and for what: it is looked up as long as that is the same."""
 
     own: int
@@ -83,8 +83,8 @@ class _Known:
     changes: int
     name: str
     """What it is called there."""
-    told: NodeModel | None
-    chosen: Candidate | None
+    model: NodeModel | None
+    chosen: PlaceCandidate | None
 
 
 class Machines:
@@ -100,7 +100,7 @@ class Machines:
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
         self._turn = 0
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _Remembered] = {}
         """How good models of other machines are, as far as that was asked for."""
         self._known_for: tuple[object, ...] = ()
         """What else that depends on."""
@@ -220,7 +220,7 @@ class Machines:
         self._turn += 1
         return best(self._candidates(model_ids), self.cluster.wish, self._turn)
 
-    def _candidates(self, model_ids: tuple[str, ...]) -> list[Candidate | None]:
+    def _candidates(self, model_ids: tuple[str, ...]) -> list[PlaceCandidate | None]:
         """Return how good each of these models is, as far as possible as it was found before."""
         cluster = self.cluster
         present = (cluster.wish, cluster.drained, cluster.peers, self.parts)
@@ -235,14 +235,14 @@ class Machines:
                 before is not None
                 and before.own == own
                 and before.changes == changes[before.node]
-                and before.told is cluster.told(before.node, before.name)
+                and before.model is cluster.told(before.node, before.name)
             ):
                 found.append(before.chosen)
                 continue
             chosen = candidate(self.offer(model_id), cluster.wish)
             if (parts := cluster.parts(model_id)) is not None:
                 node, name = parts
-                known[model_id] = _Known(own, node, changes[node], name, cluster.told(node, name), chosen)
+                known[model_id] = _Remembered(own, node, changes[node], name, cluster.told(node, name), chosen)
             found.append(chosen)
         return found
 
