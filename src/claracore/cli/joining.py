@@ -32,7 +32,7 @@ def invite(*, address: str, url: str | None, as_json: bool) -> None:
 
 def forget(*, name: str, url: str | None) -> None:
     """Have a machine that has joined be none of ours, and tell it so."""
-    untold = Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}")["untold"]
+    untold = Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}", timeout_seconds=JOIN_SECONDS)["untold"]
     if not untold:
         say(f"{name} is forgotten, and knows it: our key there is removed, and what came from here")
         return
@@ -42,7 +42,7 @@ def forget(*, name: str, url: str | None) -> None:
 
 def leave(*, url: str | None) -> None:
     """Have this machine leave the one that it has joined: its key here is removed, Ray ends, and it forgets us."""
-    left = Server(url).ask("POST", "/api/node/leave", {})
+    left = Server(url).ask("POST", "/api/node/leave", {}, timeout_seconds=JOIN_SECONDS)
     say(f"this machine is {left['name']} of {left['url']} no more")
     if left["untold"]:
         say(f"it could not be told: {left['untold']}; type there: claracore nodes forget {left['name']}", err=True)

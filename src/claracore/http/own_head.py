@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from claracore.core.cluster.joined import HeadOfNode, Parted, Remembered, Standing
-from claracore.errors import Conflict, Forbidden, NotFound
+from claracore.errors import ClaraCoreError, Conflict, Forbidden, NotFound
 
 if TYPE_CHECKING:
     from claracore.host.cluster.nodes_file import NodesFile
@@ -112,7 +112,10 @@ class OwnHead:
         await self._without_key(head)
         await self._ray.leave()
         for act in self.on_parted:
-            await act()
+            try:
+                await act()
+            except (ClaraCoreError, OSError) as error:  # the others are done all the same
+                logger.error("not all that %s has given could be taken away: %s", head.url, error)  # noqa: TRY400
         await self._ask_no_more()
 
     async def _without_key(self, head: HeadOfNode) -> None:

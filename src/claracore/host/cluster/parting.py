@@ -19,6 +19,9 @@ KNOWN_PATH: Final = "/api/nodes/known"
 LEFT_PATH: Final = "/api/nodes/left"
 CERTIFICATE_PATH: Final = "/api/nodes/certificate"
 HEAD_PATH: Final = "/api/node/head"
+CONNECT_SECONDS: Final = 3.0
+PARTING_SECONDS: Final = 30.0
+"""The node ends its Ray meanwhile."""
 TOLD: Final = ""
 """What is returned where the other machine was told."""
 
@@ -58,7 +61,7 @@ async def tell_forgotten(node: JoinedNode) -> str:
     """Tell a node that it is none of ours any more; return `TOLD`, or why it could not be told."""
     try:
         async with await client_of(peer_of(node)) as client:
-            answer = await client.delete(HEAD_PATH)
+            answer = await client.delete(HEAD_PATH, timeout=httpx2.Timeout(PARTING_SECONDS, connect=CONNECT_SECONDS))
     except (OSError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         return f"{node.url} cannot be reached: {error or type(error).__name__}"
     return TOLD if answer.is_success else _words(answer)
