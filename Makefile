@@ -46,7 +46,8 @@ test-cluster: $(READY) $(RAY_READY)
 	$(BIN)/pytest -n 0 -rs -m slow tests/e2e/test_partition.py
 	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py tests/e2e/test_joining.py tests/e2e/test_parting.py
 	$(BIN)/pytest -n 0 -m "slow or not slow" tests/e2e/test_files_travel.py
-	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_ray_tls.py tests/e2e/test_partition.py
+	$(BIN)/pytest -n 0 -m "slow or not slow" tests/e2e/test_ranks.py
+	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_ray_tls.py tests/e2e/test_ray_ranks.py tests/e2e/test_partition.py
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)
@@ -181,7 +182,7 @@ test-build: $(READY) $(SMOLLM2)
 # The main path on a real llama-server: LLAMA_SERVER, or the one on PATH. The suite itself runs on the embedded engine.
 test-llama-server: $(READY) models
 	CLARACORE_LLAMA_SERVER="$(or $(LLAMA_SERVER),$(shell command -v llama-server))" \
-		$(BIN)/pytest -rs tests/e2e/test_llama_server.py tests/e2e/test_conversations.py
+		$(BIN)/pytest -rs tests/e2e/test_llama_server.py tests/e2e/test_conversations.py tests/e2e/test_ranks_rpc.py
 
 # Real clients, from their registries into .clients, each as its page in docs/clients says, against a model that plays a
 # script. CLIENTS="codex aider" runs these; big ones (Open WebUI) run only when they are named.

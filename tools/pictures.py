@@ -135,7 +135,7 @@ def ask(browser: Browser, server: Server, model: str) -> None:
 def swap(browser: Browser) -> None:
     """Make the picture of a swap: the page of the models while a request asks for the one that is not loaded."""
     with tempfile.TemporaryDirectory() as name, serving(Path(name), config(start_port=free_run(8).start)) as server:
-        page = browser.new_page(viewport={"width": 1000, "height": 560})
+        page = browser.new_page(viewport={"width": 1280, "height": 640})
         ask(browser, server, "smollm2")
         page.goto(f"{server.url}/ui/models")
         expect(page.get_by_text("SmolLM2 135M").first).to_be_visible()

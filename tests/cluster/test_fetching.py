@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from claracore.core.cluster.part import Fetch, SharedFile, SharedModel
+from claracore.core.cluster.part import Fetch, Part, SharedFile, SharedModel
 from claracore.core.cluster.wanted import HeadDoor
 from claracore.errors import DiskFull
 from claracore.host.cluster.fetching import Fetching
@@ -172,6 +172,17 @@ def test_the_same_path_on_a_network_disk_needs_nothing(head: FakeHead, tmp_path:
         await node.take(qwen(replace(shared(NAME, BODY), path=str(nas))))
         await node.until_ready("qwen")
         assert node.fetching.models[0].paths == {NAME: str(tmp_path / "models" / NAME)}
+
+    at_node(tmp_path, head, talk)
+
+
+@pytest.mark.parametrize("path", ["/nas/\0", "/" + "a" * 5000, "relative", "/proc/self/mem", "/"])
+def test_a_path_of_the_head_that_is_none_here(head: FakeHead, tmp_path: Path, path: str) -> None:
+    async def talk(node: AtNode) -> None:
+        model = qwen(replace(shared(NAME, BODY), path=path), fetch=Fetch.NO)
+        assert node.fetching.paths_of(Part((model,))) == {NAME: str(tmp_path / "models" / NAME)}
+        await node.take(model)
+        assert "fetch: no" in node.why()
 
     at_node(tmp_path, head, talk)
 

@@ -18,6 +18,7 @@ from claracore.core.cluster.part_state import (
     why,
 )
 from claracore.core.cluster.place import LOCAL, Offer, PlacementWish, places, why_no_place
+from claracore.host.cluster.asking import report_of_claracore
 from claracore.types import ModelState
 
 X = SharedModel("x", {"cmd": "x ${PORT}"})
@@ -94,3 +95,24 @@ def test_no_place_says_why() -> None:
     )
     assert [bool(why_no_place(offer)) for offer in offers] == [True, True, False, True]
     assert why_no_place(replace(old, outdated=False)) == ""
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (
+            {"accepts": True, "revision": "r", "refused": "", "why": "", "kept": ["x", 5]},
+            PartReport(True, "r", kept=("x",)),
+        ),
+        ({"accepts": "yes", "revision": 5, "kept": "x"}, PartReport()),
+        ({"accepts": True, "why": "w" * 1000}, PartReport(True)),
+        ({}, PartReport()),
+        (None, None),
+        ([], None),
+    ],
+)
+def test_what_a_node_says_of_its_part_is_read_as_far_as_it_can_be(found: object, expected: PartReport | None) -> None:
+    models = [{"name": "x", "revision": "r"}, {"name": "y", "revision": 5}]
+    report = report_of_claracore({"kind": "claracore", "part": found, "models": models})
+    assert report.part == expected
+    assert [model.revision for model in report.models] == ["r", ""]

@@ -8,7 +8,7 @@ import pytest
 
 from claracore.core.cluster.beside import PART_FILE, TakenPart, beside, kept_names, model_revisions
 from claracore.core.cluster.part import Fetch, Part, SharedModel
-from claracore.core.cluster.shared import part_for, shared_out
+from claracore.core.cluster.shared import models_for, shared_out
 from claracore.core.config.load import LoadedConfig, load, load_many
 from claracore.core.config.model import Config
 from claracore.core.config.peers import shared_names, with_found
@@ -78,7 +78,7 @@ def test_who_gets_what() -> None:
     models = shared_out(found.written, found.config)
 
     def names(node: str) -> list[str]:
-        return [model.name for model in part_for(node, models).models]
+        return [model.name for model in models_for(node, models)]
 
     assert (names("desk"), names("other")) == (["qwen", "lists"], ["qwen"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import stat
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -79,28 +80,32 @@ def test_what_the_head_shares_its_node_has_and_follows_its_edits(machines: Joine
     assert {place["model"] for place in places} == {"x", "desk/x"}
 
 
-def test_a_node_keeps_what_it_has_while_its_head_is_away_and_is_sent_what_has_changed_since(machines: Joined) -> None:
-    more = ", aliases: [also]"
-    machines.start("head", f"models:\n{MINE}{shared('x', more=more)}{shared('new')}")
+def test_a_node_keeps_what_it_has_without_its_head_and_is_sent_what_has_changed_since(machines: Joined) -> None:
+    machines.start("head", f"models:\n{MINE}{shared('x')}")
     node = machines.start("node", "models:\n  own: {cmd: 'none ${PORT}'}\n")
     machines.join_well("node", "desk")
     until(lambda: state(machines) == "current")
-    # Without its head, and after a start of its own, it has what it had.
     assert machines.head.end() == 0
-    assert node.end() == 0
+    node.end(signal.SIGKILL)
     machines.start("node", "models:\n  own: {cmd: 'none ${PORT}'}\n")
-    assert models_there(machines) == {"own", "x", "new"}
-    assert answers(machines, "also") == 200
-
-    # The head is back: nothing has to be sent. What it says otherwise meanwhile, is.
-    machines.start("head", f"models:\n{MINE}{shared('x', more=more)}{shared('new')}")
-    until(lambda: state(machines) == "current")
-    assert not any("the head's part" in line for line in machines.running["node"].lines)
-    assert machines.head.end() == 0
+    assert (models_there(machines), answers(machines, "x")) == ({"own", "x"}, 200)
     machines.start("head", f"models:\n{MINE}")
     until(lambda: models_there(machines) == {"own"})
     until(lambda: (machines.node() or {}).get("configuration", 1) is None)
     assert not (machines.folder / "node/state/claracore/part.json").exists()
+
+
+def test_a_head_that_is_back_sends_nothing_that_the_node_has(machines: Joined) -> None:
+    machines.start("head", f"models:\n{MINE}{shared('x')}")
+    node = machines.start("node", "models: {}\n")
+    machines.join_well("node", "desk")
+    until(lambda: state(machines) == "current" and answers(machines, "x") == 200)
+    servers = node.children()
+    assert machines.head.end() == 0
+    machines.start("head", f"models:\n{MINE}{shared('x')}")
+    until(lambda: state(machines) == "current" and machines.head.chat("desk/x").status == 200)
+    assert sum("the head's part" in line for line in node.lines) == 1
+    assert node.children() == servers
 
 
 def test_a_part_that_cannot_be_used_is_refused_as_a_whole_and_shown(machines: Joined) -> None:

@@ -5,6 +5,7 @@ Three ClaraCores at three addresses, and a server that needs all its ranks, as v
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -238,33 +239,54 @@ def test_a_rank_that_nobody_asks_for_ends(machines: Ranks) -> None:
     node = machines.start("b")
     entry = {"cmd": "sleep 100", "proxy": node.url, "owner": "any", "checkEndpoint": "none", "unloadTimeout": 1}
     wish = {"model": "m", "head": "h", "start": "1", "entry": entry, "lease_seconds": 1}
-    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).json["state"] == "starting"
+    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).status == 200
     node.line("nobody has asked for it")
     until(lambda: node.ask("DELETE", "/api/node/ranks/m.rank1?start=1").status == 404)
-    assert not node.children()
+    assert "m.rank1" not in node.running()
+    # Who asks late begins nothing.
+    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).json["state"] == "ended"
+    assert node.ask("PUT", "/api/node/ranks/m.rank1", wish | {"start": "2", "begin": False}).status == 404
 
 
-@pytest.mark.parametrize(
-    ("path", "change"),
-    [
-        ("m.rank1", {"entry": {"cmd": "'"}}),
-        ("m.rank1", {"entry": {"cmd": 5, "nonsense": [1]}}),
-        ("z.rank1", {"entry": {}}),
-        ("m.rank1", {"lease_seconds": -1}),
-        ("m.rank1", {"entry": "text"}),
-        ("z", {}),
-    ],
-)
-def test_what_cannot_be_a_rank_is_refused_with_words(machines: Ranks, path: str, change: dict[str, Any]) -> None:
+def test_what_cannot_be_a_rank_is_refused_with_words(machines: Ranks) -> None:
     node = machines.start("b")
-    wish = {"model": "m", "head": "h", "start": "1", "entry": {"cmd": "none ${PORT}"}, "lease_seconds": 5} | change
-    answer = node.ask("PUT", f"/api/node/ranks/{path}", wish)
-    if answer.status == 200:
-        until(lambda: bool(node.ask("PUT", f"/api/node/ranks/{path}", wish).json["why"]))
-    else:
-        assert answer.status in {400, 404, 422}
+    good: dict[str, Any] = {"model": "m", "head": "h", "start": "1", "entry": {"cmd": "x ${PORT}"}, "lease_seconds": 5}
+    for path, change, status in (
+        ("m.rank1", {"lease_seconds": -1}, 400),
+        ("m.rank1", {"lease_seconds": 1e9}, 400),
+        ("m.rank1", {"entry": "text"}, 400),
+        ("z", {}, 400),
+        ("m.rank1?x", {"model": ""}, 400),
+    ):
+        answer = node.ask("PUT", f"/api/node/ranks/{path}", good | change)
+        assert answer.status == status, (path, change, answer.body)
         assert words(answer)
-    assert node.ask("GET", "/v1/models").status == 200
+    assert node.ask("DELETE", "/api/node/ranks/m.rank1?start=1").status == 404
+    # What its configuration cannot have is said as the reason of its end.
+    for number, entry in enumerate(({"cmd": "'"}, {"cmd": 5, "ttl": [1]}, {}, {"cmd": "no-such-program ${PORT}"})):
+        wish, path = good | {"entry": entry, "start": str(number)}, "/api/node/ranks/m.rank1"
+        until(lambda wish=wish, path=path: node.ask("PUT", path, wish).json["state"] == "ended")  # type: ignore[misc]
+        assert node.ask("PUT", path, wish).json["why"]
+        assert node.ask("DELETE", f"{path}?start={number}").status == 204
+    assert node.ask("GET", "/api/config").status == 200
+
+
+@pytest.mark.slow
+def test_a_machine_hangs_and_both_sides_end_by_themselves(two: Ranks) -> None:
+    head, node = two.running["a"], two.running["b"]
+    stream = Streaming(head, "big", chunks=9, hold_after=2)
+    assert stream.begun.wait(WAIT)
+    ranks, here = two.ranks("b"), two.ranks("a")
+    node.process.send_signal(signal.SIGSTOP)
+    try:
+        broken_off(stream, "machine 'b'")
+        assert gone(here)
+        assert head.chat("big").status == 503
+    finally:
+        node.process.send_signal(signal.SIGCONT)
+    assert gone(ranks)
+    two.until_up("b")
+    assert head.ask("POST", "/api/models/load/big").status == 200
 
 
 def test_a_model_that_is_preloaded_waits_for_the_first_word_of_the_machines(machines: Ranks) -> None:
@@ -282,3 +304,13 @@ def test_nobody_goes_for_a_model_that_has_too_few_machines(machines: Ranks) -> N
     assert refused.status == 503
     assert "none has joined" in words(refused)
     assert head.running()["small"]["state"] == "ready"
+
+
+@pytest.mark.slow
+def test_an_upgrade_of_either_machine_leaves_no_rank_behind(two: Ranks) -> None:
+    for name in ("a", "b"):
+        before = two.ranks("a") + two.ranks("b")
+        assert two.running[name].ask("POST", "/api/upgrade").status == 200
+        assert gone(before)
+        two.until_up("b")
+        assert two.running["a"].ask("POST", "/api/models/load/big").status == 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -75,6 +76,10 @@ def test_each_file_that_no_engine_can_read_is_told_as_a_failed_start_is(around: 
         assert str(tmp_path / name) in str(error.explained)
     (tmp_path / "whole.gguf").write_bytes(whole)
     assert seen(around, f"llama-server --port ${{PORT}} --model={tmp_path / 'whole.gguf'}") is None
+    for engine in ("claracore engine", "claracore.engines.embedded"):
+        cmd = f"{sys.executable} -P -m {engine} --port ${{PORT}}"
+        assert seen(around, f"{cmd} -m {tmp_path / 'whole.gguf'}") is None
+        assert kind_of(seen(around, f"{cmd} -m {tmp_path / 'no.gguf'}")) == FailureKind.NO_FILE
     missing = seen(around, f"llama-server --port ${{PORT}} -m {tmp_path / 'no.gguf'}")
     assert kind_of(missing) == FailureKind.NO_FILE
     assert "no.gguf is not there" in str(missing)
@@ -176,6 +181,7 @@ def test_a_look_ends_with_the_unload_the_change_or_the_end() -> None:
         four = asyncio.ensure_future(supervisor.load("b"))
         third = await runner.looks.get()
         ending = asyncio.ensure_future(supervisor.shut_down(0.0))
+        await asyncio.sleep(0)
         with pytest.raises(ClaraCoreError, match="shutting down"):
             await four
         assert third.cancelled()

@@ -31,7 +31,7 @@ FLAGS = [
     "--disable-sync",
 ]
 EXPECTED = re.compile(
-    r"Failed to load resource: (net::ERR_|the server responded with a status of (400|401|403|404|409|412|422|502))"
+    r"Failed to load resource: (net::ERR_|the server responded with a status of (400|401|403|404|409|412|422|502|503))"
 )
 """Chromium writes these for answers that the interface shows in its own words."""
 

@@ -216,7 +216,9 @@ def test_a_pdf_in_an_old_encoding_of_chinese_is_read(page: Page, stand: Server) 
 def test_a_scanned_pdf_has_no_text_and_says_so(page: Page, browser: Browser, stand: Server) -> None:
     opened(page, stand, "seer")
     attach(page, {"name": "scan.pdf", "mimeType": "application/pdf", "buffer": pages_as_pdf(browser, "")})
-    expect(page.get_by_text("scan.pdf has no text: its page is a picture. Attach it as a picture to a model that sees")).to_be_visible()
+    expect(
+        page.get_by_text("scan.pdf has no text: its page is a picture. Attach it as a picture to a model that sees")
+    ).to_be_visible()
 
 
 def test_tokens_are_counted_by_the_model_itself_and_it_is_not_loaded_for_that(page: Page, stand: Server) -> None:

@@ -6,7 +6,7 @@ import re
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from ui.stand import AXE, Server
 from ui.test_models import row, state
@@ -82,6 +82,26 @@ def test_escape_gives_the_focus_back(page: Page, parrots: Server) -> None:
     page.keyboard.press("Escape")
     expect(field(page)).to_have_count(0)
     expect(page.get_by_role("button", name="Go to")).to_be_focused()
+
+
+def test_escape_takes_back_what_is_not_here_yet(page: Page, parrots: Server) -> None:
+    page.goto(parrots.url)
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+    fetched = []
+
+    def late(route: Route) -> None:
+        page.keyboard.press("Escape")
+        fetched.append(route.request.url)
+        route.continue_()
+
+    page.route("**/assets/Palette-*.js", late)
+    with page.expect_response("**/assets/Palette-*.js"):
+        page.keyboard.press("Control+k")
+    assert fetched
+    page.get_by_role("button", name="Unload all").focus()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog", name="Commands")).to_be_visible()
 
 
 def test_colours_are_chosen(page: Page, parrots: Server) -> None:

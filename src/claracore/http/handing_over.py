@@ -259,6 +259,7 @@ class HandingOver:
         await self.gateway.clients.gone()
         if self.guardians.links:  # of which one may still have requests, about which it speaks with this process
             await self.guardians.drained.wait()
+        await self.supervisor.end_others(self._given)
         self.journal.flush()
         successor, link = self._successor, self._link
         assert successor is not None and link is not None  # noqa: PT018, S101 - it is done

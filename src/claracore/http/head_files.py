@@ -34,7 +34,7 @@ class HeadFiles:
         self._door = door
         self._configuration = configuration
         self._own_head = own_head
-        self._taken: tuple[SharedModel, ...] = ()
+        self._taken: tuple[SharedModel, ...] | None = None
         self._part = Part()
         self._by_name: dict[str, SharedModel] = {}
         """The models of `_part`."""

@@ -71,8 +71,6 @@ export function flight(id: number, more: Partial<Flight> = {}): Flight {
     served_at: null,
     first_byte_at: null,
     response_bytes: 0,
-    tokens: 0,
-    tokens_per_second: null,
     ...more,
   };
 }

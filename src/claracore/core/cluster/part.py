@@ -66,10 +66,16 @@ class SharedModel:
     files: tuple[SharedFile, ...] = ()
     fetch: Fetch = Fetch.NO
 
+    digest: str = field(init=False, repr=False, compare=False)
+    """SHA-256 of all of it, as hex."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", _hash(_model_as_json(self)))
+
     @property
     def revision(self) -> str:
         """Names what a load of it depends on: another one means another model under the same name."""
-        return _hash(_model_as_json(self))[:MODEL_REVISION_DIGITS]
+        return self.digest[:MODEL_REVISION_DIGITS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,8 @@ class Part:
     """Names the models; `NO_PART` without any."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "revision", _hash(part_as_json(self)["models"]) if self.models else NO_PART)
+        revision = _hash([model.digest for model in self.models]) if self.models else NO_PART
+        object.__setattr__(self, "revision", revision)
 
 
 class PartUnreadable(ValueError):

@@ -34,7 +34,10 @@ class PartStanding(StrEnum):
     REFUSED = "refused"
 
 
-NOT_TAKEN = "it takes no configuration from here: it has joined with --requests-only, or has joined another machine"
+NOT_TAKEN = (
+    "it takes no configuration from here: it has joined with --requests-only, or with a version that knew none (let it "
+    "join again), or has joined another machine"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from claracore.core.cluster.part import Fetch, Part, SharedModel
+from claracore.core.cluster.part import Fetch, SharedModel
 from claracore.core.config.macros import Expander, Scope, Value
 from claracore.core.config.model import Config
 from claracore.core.config.report import Report
@@ -64,9 +64,9 @@ def shared_out(written: MappingNode, config: Config) -> tuple[SharedOut, ...]:
     return tuple(found)
 
 
-def part_for(node: str, shared: Iterable[SharedOut]) -> Part:
+def models_for(node: str, shared: Iterable[SharedOut]) -> tuple[SharedModel, ...]:
     """Return what one node is to have."""
-    return Part(tuple(each.model for each in shared if each.nodes == ALL or node in each.nodes))
+    return tuple(each.model for each in shared if each.nodes == ALL or node in each.nodes)
 
 
 def _finite(value: Any) -> Value:  # noqa: ANN401 - plain data

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from urllib.parse import urlsplit
 
@@ -15,7 +15,7 @@ from claracore.core.config.model import Config
 from claracore.core.config.not_here import no_machine, report_missing
 from claracore.core.config.peers import bare_names
 from claracore.core.config.report import Hints, NodePath, Say
-from claracore.core.config.routing import GroupConfig, MatrixConfig, PeerConfig, Selector, WakeConfig
+from claracore.core.config.routing import ALL, GroupConfig, MatrixConfig, PeerConfig, Selector, Sharing, WakeConfig
 
 NOT_IN_URLS = re.compile(r"[\x00-\x20\x7f]")
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -125,6 +125,19 @@ def check_placement(config: Config, error: Say, warn: Say, *, hints: Hints) -> N
             if name != LOCAL and name not in followed:
                 way_out = hints.nearest(name, [*followed, LOCAL]) or "name a peer with `models: auto`, or `local`"
                 warn(("placement", key, index), no_machine(name), way_out)
+    _check_sharing(config.placement, ("placement", "nodes"), followed, warn, hints=hints)
+    for model in config.models.values():
+        if model.placement.nodes != config.placement.nodes:
+            _check_sharing(model.placement, ("models", model.id, "placement", "nodes"), followed, warn, hints=hints)
+
+
+def _check_sharing(sharing: Sharing, path: NodePath, followed: Sequence[str], warn: Say, *, hints: Hints) -> None:
+    for index, name in enumerate(sharing.nodes if sharing.nodes != ALL else ()):
+        if name == LOCAL:
+            warn((*path, index), f"{LOCAL!r} is this machine, which has the model in any case", "leave it out")
+        elif name not in followed:
+            way_out = hints.nearest(name, followed) or "name a machine as `claracore nodes` lists it, or say `all`"
+            warn((*path, index), no_machine(name), way_out)
 
 
 def peer_names(config: Config) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from claracore.core.cluster.crew import Crew, CrewNeed, CrewOffer, crew_of, missing
-from claracore.core.cluster.watch import NOT_HEARD_YET
+from claracore.core.cluster.model import Node, NodeState
 from claracore.core.config.model import ModelConfig
 from claracore.core.config.ranks import serves_rpc
 from claracore.core.config.routing import PeerConfig
@@ -93,16 +93,14 @@ class Crews:
         if reservations is None or not known:
             return able
         unknown = tuple(node for node in able if node not in known)
-        fewest = max(0, need.others - len(unknown))
-        count = max(fewest, sum(node in known for node in able[: need.others]))
-        found = await reservations.reserve(start, known, count)
-        if found is None:
-            return None if fewest else unknown
-        # A machine that another model of this head has taken meanwhile is not there any more.
-        free = tuple(node for node in (*found, *unknown) if node not in self._taken)
-        if len(free) >= need.others:
-            return free
-        self._give_back(start)
+        wanted, fewest = sum(node in known for node in able[: need.others]), max(0, need.others - len(unknown))
+        for count in dict.fromkeys((max(wanted, fewest), fewest)):
+            found = await reservations.reserve(start, known, count) if count else ()
+            # A machine that another model of this head has taken meanwhile is not there any more.
+            free = tuple(node for node in (*(found or ()), *unknown) if node not in self._taken)
+            if found is not None and len(free) >= need.others:
+                return free
+            self._give_back(start)
         return None
 
     def _give_back(self, start: str) -> None:
@@ -124,7 +122,7 @@ class Crews:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FIRST_SECONDS):
                 await self.cluster.complete.wait()
-                while unheard := {name for name, node in self.cluster.nodes.items() if node.why == NOT_HEARD_YET}:
+                while unheard := {name for name, node in self.cluster.nodes.items() if _is_unheard(node)}:
                     for name in unheard - watched:
                         self.cluster.watch(name, heard.set)
                     watched |= unheard
@@ -158,6 +156,11 @@ class Crews:
 async def master_address(towards: str) -> str:
     """Return the address of this machine from which another one is reached, and at which that one reaches it."""
     return await asyncio.to_thread(routed_address, towards)
+
+
+def _is_unheard(node: Node) -> bool:
+    """Whether it may still answer for the first time."""
+    return node.report is None and node.state is NodeState.SILENT
 
 
 def _need(model: ModelConfig) -> CrewNeed:

@@ -53,7 +53,7 @@ def held_files(files: Iterable[SharedFile], folder: Path, folders: Iterable[Path
     for path in _candidates(wanted, folder, folders):
         if path not in seen:
             seen.add(path)
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, ValueError):  # no path at all: it has a NUL in it
                 if (size := os.stat(path).st_size) in sizes:  # noqa: PTH116 - one string per file
                     found.append(HeldFile(path, size, header_of(path)))
     return found

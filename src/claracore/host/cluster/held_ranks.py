@@ -11,11 +11,11 @@ import asyncio
 import contextlib
 import json
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
 
-from claracore.core.cluster.model import NodeModel
 from claracore.errors import ClaraCoreError, ConfigError, Conflict, NotFound
 from claracore.host.supervisor.running import Running
 from claracore.types import ModelState
@@ -23,6 +23,7 @@ from claracore.types import ModelState
 logger = logging.getLogger("claracore.cluster")
 
 LONGEST_LEASE_SECONDS: Final = 60.0
+MOST_OVER: Final = 100
 ENDING_SECONDS: Final = 1.0
 """For so long is waited for what is known of the end of a rank when it has ended."""
 
@@ -98,6 +99,8 @@ class HeldRanks:
         self._models = models
         self._configure = configure
         self._held: dict[str, _Held] = {}
+        self._over: deque[str] = deque(maxlen=MOST_OVER)
+        """Starts of which nothing is to run here any more: who asks late does not begin again."""
         self._turn = asyncio.Lock()
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -106,15 +109,18 @@ class HeldRanks:
         """What they are called here."""
         return frozenset(self._held)
 
-    @property
-    def shown(self) -> tuple[NodeModel, ...]:
-        """The ranks as models of this machine, for whoever looks at it."""
-        return tuple(NodeModel(name, self._models.state(name)) for name in self._held)
+    async def hold(self, name: str, order: RankOrder, lease_seconds: float, *, begin: bool) -> HeldRank:
+        """Have a rank for so long from now, and begin with it where that is wanted.
 
-    async def hold(self, name: str, order: RankOrder, lease_seconds: float) -> HeldRank:
-        """Have a rank for so long from now; begin with it where it is not there. Raises MachineTaken."""
+        Raises MachineTaken, and NotFound where it does not run and is not to begin: another process may have run it,
+        and the other ranks do not know the one that would begin now.
+        """
         held = self._held.get(name)
+        if order.start in self._over:
+            return HeldRank("ended", "it was released, or a later start has taken its place")
         if held is None or held.order.start != order.start:
+            if not begin:
+                raise NotFound("it runs there no more: ClaraCore was started again there")
             held = self._begin(name, order)
         if held.lease is not None:
             held.lease.cancel()
@@ -129,6 +135,7 @@ class HeldRanks:
         """Return when nothing of a rank runs here any more. Raises NotFound for one that is not here."""
         held = self._held.get(name)
         if held is None or held.order.start != start:
+            self._over.append(start)
             raise NotFound(f"there is no rank {name!r} of that start here")
         await self._end(held)
 
@@ -137,6 +144,8 @@ class HeldRanks:
             if other.order.head != order.head or other.name != name:
                 raise MachineTaken(f"it runs a rank of model {other.order.model!r}", retry_after_seconds=10)
         former = self._held.get(name)
+        if former is not None:
+            self._over.append(former.order.start)
         held = self._held[name] = _Held(name, order)
         logger.info("rank %s: begun for another machine's model %s", name, order.model)
         held.task = asyncio.get_running_loop().create_task(self._run(held, former), name=f"hold {name}")
@@ -184,6 +193,7 @@ class HeldRanks:
                 await self._configure(_texts(self._held.values()))
 
     async def _ended(self, held: _Held) -> None:
+        self._over.append(held.order.start)
         if held.lease is not None:
             held.lease.cancel()
         if held.task is not None:

@@ -12,9 +12,9 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from claracore.core.cluster.part import part_as_json
+from claracore.core.cluster.part import Part, part_as_json
 from claracore.core.cluster.part_state import WantedPart, is_to_be_sent
-from claracore.core.cluster.shared import SharedOut, part_for
+from claracore.core.cluster.shared import SharedOut, models_for
 from claracore.core.units import counted
 
 if TYPE_CHECKING:
@@ -61,10 +61,14 @@ class PartSender:
 
     def _use(self, shared: tuple[SharedOut, ...]) -> None:
         self._shared = shared
-        self._machines.parts = {
-            name: WantedPart.of(part_for(name, shared if peer.joined else _by_name(shared)))
-            for name, peer in self._machines.cluster.peers.items()
-        }
+        by_name, made = _by_name(shared), dict[tuple[str, ...], WantedPart]()
+        wanted = {}
+        for name, peer in self._machines.cluster.peers.items():
+            models = models_for(name, shared if peer.joined else by_name)
+            key = tuple(model.name for model in models)
+            # Most nodes have the same: with hundreds of them and thousands of models it is worked out once.
+            wanted[name] = made.get(key) or made.setdefault(key, WantedPart.of(Part(models)))
+        self._machines.parts = wanted
         for name in self._machines.parts:
             self.look(name)
 

@@ -140,21 +140,21 @@ class RankHolder:
         """Ask for the first time; False when nothing was begun there."""
         self._heard_at = asyncio.get_running_loop().time()
         try:
-            answer = await self._put(client)
+            answer = await self._put(client, begin=True)
         except httpx2.ConnectError as error:
             self._post(RankRefused(self._rank, f"it cannot be reached: {error}"))
             return False
         except httpx2.HTTPError:
             return True  # it may have begun: it is asked again
         if not answer.is_success:
-            self._post(RankRefused(self._rank, _refusal(answer)))
+            self._post(RankRefused(self._rank, _refusal(answer, is_first=True)))
             return False
         await self._take(answer)
         return True
 
     async def _ask_again(self, client: httpx2.AsyncClient) -> None:
         try:
-            answer = await self._put(client)
+            answer = await self._put(client, begin=False)
         except httpx2.ConnectError as error:
             self._lose(f"it cannot be reached any more: {error}")
         except httpx2.HTTPError as error:
@@ -167,9 +167,9 @@ class RankHolder:
             else:
                 self._lose(_refusal(answer))
 
-    async def _put(self, client: httpx2.AsyncClient) -> httpx2.Response:
+    async def _put(self, client: httpx2.AsyncClient, *, begin: bool) -> httpx2.Response:
         wish = self._wish
-        body = {"model": wish.model, "head": wish.head, "start": wish.start, "entry": wish.entry}
+        body = {"begin": begin, "model": wish.model, "head": wish.head, "start": wish.start, "entry": wish.entry}
         self._asked_at = asyncio.get_running_loop().time()
         return await client.put(self._path, json={**body, "lease_seconds": LEASE_SECONDS}, timeout=CALL_SECONDS)
 
@@ -239,10 +239,12 @@ def _heard(lookers: Iterable[asyncio.Future[None]]) -> None:
             looker.set_result(None)
 
 
-def _refusal(answer: httpx2.Response) -> str:
+def _refusal(answer: httpx2.Response, *, is_first: bool = False) -> str:
     if answer.status_code in {401, 403}:
-        return "it does not let this head start anything there: join it without --requests-only"
-    if answer.status_code in {404, 405}:
+        return (
+            "it does not let this head start anything there: join without --requests-only, or give its apiKey `admin`"
+        )
+    if is_first and answer.status_code in {404, 405}:
         return "its ClaraCore knows no ranks: it is older than this one"
     try:
         return str(answer.json()["error"]["message"])[:LONGEST_WHY]

@@ -35,8 +35,9 @@ from claracore.host.cluster.link_actor import Link
 EVERY_SECONDS: Final = 2.0
 """Each look takes a node a millisecond of its processor or two; whether it answers is asked every second anyway."""
 LOOK_SECONDS: Final = 2.0
-BEST_SECONDS: Final = 1.0
-RESERVE_SECONDS: Final = 2.0
+BEST_SECONDS: Final = 2.0
+RESERVE_SECONDS: Final = 3.0
+"""What was let go a moment ago is seen to be free within a second or so."""
 _TURN: Final = threading.Lock()
 """Lines are printed by two threads."""
 

@@ -22,8 +22,8 @@ logger = logging.getLogger("claracore.cluster")
 
 SILENT_SECONDS: Final = 6.0
 """The helper speaks every other second, and waits for Links no longer than that."""
-ANSWER_SECONDS: Final = 8.0
-"""Ray has 3 s to reserve machines, and whoever reserves for another model at the same time has them as well."""
+ANSWER_SECONDS: Final = 12.0
+"""Ray has 5 s to reserve machines, and whoever reserves for another model at the same time has them as well."""
 _KINDS: Final = {"there": Witness.THERE, "gone": Witness.GONE, "unsure": Witness.NONE}
 
 OnWitnesses = Callable[[Mapping[str, Witness]], None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from claracore.core.cluster.beside import TakenPart, beside, kept_names, model_revisions
+from claracore.core.cluster.beside import PART_FILE, TakenPart, beside, kept_names, model_revisions
 from claracore.core.cluster.joined import JoinedNode, with_joined
 from claracore.core.cluster.part import NO_PART
 from claracore.core.cluster.ray_ports import RayRole
@@ -140,11 +140,20 @@ def _with_part(own: Prepared, texts: Sequence[tuple[str, str]], taken: TakenPart
     )
     prepared = prepare(both, around.listen, around.history, ollama=around.ollama, ray=around.ray)
     in_force = PartInForce(part.revision, model_revisions(own.own, part), kept_names(own.own, part))
+    # What there is to say of the part the head says of its file. Here it would put values of it into the log.
+    findings = tuple(each for each in prepared.findings if each.place is None or each.place.file != PART_FILE)
+    prepared = replace(prepared, findings=findings, of_files=findings)
     return replace(prepared, shared=own.shared, taken=taken, part=in_force)
 
 
 def words(error: ConfigError) -> str:
     """Say in one line why a part cannot be used."""
-    found = [f"{finding.path}: {finding.message}".removeprefix(": ") for finding in error.findings[:MOST_REASONS]]
+    found = [_words(finding) for finding in error.findings[:MOST_REASONS]]
     more = len(error.findings) - len(found)
     return ("; ".join(found) + (f"; and {more} more" if more else ""))[:LONGEST_REASON]
+
+
+def _words(finding: Finding) -> str:
+    """Say what is wrong without the value that was found, which may be a secret of this machine."""
+    message = f"a wrong value, {finding.way_out}" if finding.message.startswith("found ") else finding.message
+    return f"{finding.path}: {message}".removeprefix(": ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from claracore.core.config.model import ModelConfig
 from claracore.core.scheduler.events import Arrived, Event, Inherited, StartsHeld
@@ -80,6 +80,14 @@ class Succession(SupervisorView):
         self._foresight.cancel()
         waiting, self._waiting = self._waiting, {}
         return waiting
+
+    async def end_others(self, given: Collection[str]) -> None:
+        """Return when nothing runs here but these models' servers, which another process has; all answers are given."""
+        for model_id, run in self._runs:
+            if model_id not in given:
+                run.stop()
+        if ending := self._runs.tasks(model_id for model_id, _ in tuple(self._runs) if model_id not in given):
+            await asyncio.wait(ending)
 
     def move_on(self, waiting: Mapping[int, WaitingRequest], finished: Iterable[int]) -> None:
         """Undo `stand_still` and `give_away`, with the requests that wait now, and those that are over meanwhile."""

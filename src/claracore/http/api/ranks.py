@@ -20,12 +20,16 @@ RankName = Annotated[str, Path(max_length=300, pattern=r"\.rank[1-9][0-9]{0,2}$"
 
 
 class RankWishView(BaseModel):
-    """A rank of `model`; `start` names one start of it, `entry` is what a configuration would say of the rank."""
+    """A rank of `model`; `start` names one start of it, `entry` is what a configuration would say of the rank.
+
+    `begin` is false for one that was begun before: where it does not run any more, it is lost.
+    """
 
     model: Text
     head: Text
     start: Text
     entry: dict[str, Any]
+    begin: bool = True
     lease_seconds: Annotated[float, Field(gt=0, le=LONGEST_LEASE_SECONDS)]
 
 
@@ -42,7 +46,7 @@ class HeldRankView(BaseModel):
 async def hold(runtime: RuntimeDep, name: RankName, wish: RankWishView) -> HeldRankView:
     """Have a rank run here for so long from now; begin with it where it does not."""
     order = RankOrder(wish.model, wish.head, wish.start, wish.entry)
-    found = await runtime.held_ranks.hold(name, order, wish.lease_seconds)
+    found = await runtime.held_ranks.hold(name, order, wish.lease_seconds, begin=wish.begin)
     return HeldRankView(state=found.state, why=found.why, port=found.port)
 
 

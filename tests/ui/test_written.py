@@ -1,0 +1,126 @@
+"""What models write is drawn as it is meant: code in lists, wide tables, thoughts, tasks; also on a phone."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ui.stand import ARTEFACTS, Server
+from ui.talking import answers, done, say
+
+WIDE = "  return " + " + ".join(f"number_{index}" for index in range(14))
+CODE = f"""\
+1. First:
+
+   ```python sums.py
+   def total():
+   {WIDE}
+   ```
+2. Then quote:
+
+   > ```sh
+   > curl http://127.0.0.1:5800/v1/models{"x" * 90}
+   > ```
+"""
+TABLE = """\
+| Model | Parameters | Context | Licence | Recommended use |
+|---|--:|--:|---|---|
+| SmolLM2 | 135M | 131072 | Apache-2.0 | classification |
+"""
+TASKS = """\
+- [ ] Buy
+  - milk
+- [x] Cook
+- plain
+  - nested
+"""
+WHOLE = """(words) => words.map((word) => {
+  const cell = [...document.querySelectorAll('.markdown :is(th, td)')].find((each) => each.textContent.includes(word));
+  const text = [...cell.childNodes].find((each) => each.data?.includes(word));
+  const range = document.createRange();
+  range.setStart(text, text.data.indexOf(word));
+  range.setEnd(text, text.data.indexOf(word) + word.length);
+  return range.getClientRects().length;
+})"""
+"""How many lines each word of a table has."""
+
+
+def writes(page: Page, text: str, *, before: tuple[dict[str, object], ...] = ()) -> None:
+    """Have each model say this."""
+
+    def chunk(delta: dict[str, object], **more: object) -> str:
+        return f"data: {json.dumps({'choices': [{'index': 0, 'delta': delta}], **more})}\n\n"
+
+    body = "".join(chunk({"reasoning_content": each["text"]}, system_fingerprint=each["by"]) for each in before)
+    body += "".join(chunk({"content": text[at : at + 20]}) for at in range(0, len(text), 20)) + "data: [DONE]\n\n"
+    page.unroute("**/v1/chat/completions")
+    page.route("**/v1/chat/completions", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+
+
+def asked(page: Page, server: Server, width: int = 1280) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto(f"{server.url}/ui/chat?model=smollm2")
+    say(page, "Well?")
+    done(answers(page).first)
+
+
+def shot(page: Page, name: str) -> None:
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / f"written-{name}.png")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_code_in_a_list_is_a_block_that_scrolls_by_itself(page: Page, parrots: Server, width: int) -> None:
+    writes(page, CODE)
+    asked(page, parrots, width)
+    answer = answers(page).first
+    blocks = answer.locator("li figure")
+    expect(blocks).to_have_count(2)
+    expect(blocks.first).to_contain_text("sums.py")
+    expect(blocks.first.locator(".hljs-keyword").first).to_have_text("def")
+    expect(answer.get_by_role("button", name="Copy the code")).to_have_count(2)
+    expect(blocks.last.locator("xpath=ancestor::blockquote")).to_have_count(1)
+    shot(page, f"code-{width}")
+    pane = page.get_by_role("group", name="Messages of")
+    assert pane.evaluate("each => each.scrollWidth <= each.clientWidth")
+    assert blocks.first.locator("pre").evaluate("each => each.scrollWidth > each.clientWidth") or width > 1000
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_table_keeps_its_words_whole_and_scrolls(page: Page, parrots: Server, width: int) -> None:
+    writes(
+        page,
+        TABLE + "\n" + TABLE.replace("Model |", "Model | " + "smartphone | " * 12, 1).replace("---|", "---|" * 13, 1),
+    )
+    asked(page, parrots, width)
+    lines = page.evaluate(WHOLE, ["Parameters", "Context", "131072", "classification", "smartphone"])
+    shot(page, f"table-{width}")
+    assert lines == [1, 1, 1, 1, 1]
+    assert page.get_by_role("group", name="Messages of").evaluate("each => each.scrollWidth <= each.clientWidth")
+
+
+def test_what_is_nested_under_a_task_stands_further_in(page: Page, parrots: Server) -> None:
+    writes(page, TASKS)
+    asked(page, parrots)
+    shot(page, "tasks")
+
+    nested = [each.bounding_box() or {} for each in answers(page).locator("li li").all()]
+    box = answers(page).locator("[data-task]").first.bounding_box() or {}
+    assert nested[0]["x"] == pytest.approx(nested[1]["x"], abs=1)
+    assert nested[0]["x"] > box["x"] + 15
+
+
+def test_a_thought_after_a_space_leaves_the_answer(page: Page, parrots: Server) -> None:
+    writes(page, " <think>\nhm\n</think>\n\nThe answer is 4.")
+    asked(page, parrots)
+    expect(answers(page).get_by_text("The answer is 4.")).to_be_visible()
+    expect(answers(page).locator("details")).to_have_count(1)
+
+
+def test_how_the_load_stands_is_no_thought(page: Page, parrots: Server) -> None:
+    writes(page, "Hello.", before=({"text": "loading smollm2", "by": "claracore-loading"},))
+    asked(page, parrots)
+    expect(answers(page).get_by_text("Hello.")).to_be_visible()
+    expect(answers(page).locator("details")).to_have_count(0)
