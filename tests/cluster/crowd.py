@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from claracore.core.cluster.journey import Journey
 from claracore.core.cluster.model import Fit, Node, NodeEvent, NodeKind, NodeLost, NodeModel, NodeReport, NodeState
-from claracore.core.cluster.place import ModelPlace
+from claracore.core.cluster.place import places
 from claracore.core.cluster.watch import (
     MOST_ANSWERS,
     Look,
@@ -117,7 +117,7 @@ class Crowd:
         self.machines = Machines(self.cluster, self)
         self.machines.reconfigure(found)
         self.names = list(self.machines.shared)
-        self.decide: Callable[[str], tuple[ModelPlace, ...]] = self.machines.places_of
+        self.decide: Callable[[Asking], str | None] = self.next_place
 
     # What the head is told, and by whom it is asked: a membership that says nothing by itself, and no listener.
 
@@ -204,9 +204,26 @@ class Crowd:
             self.slots[asking.where].serving.discard(asking.number)
         return left
 
+    def next_place(self, asking: Asking) -> str | None:
+        """Decide where a request goes: the first time only the best place is looked for."""
+        if not asking.journey.been:
+            best = self.machines.best(self.machines.shared[asking.name])
+            return asking.journey.next([best.model_id] if best is not None else [])
+        return asking.journey.next(place.model_id for place in self.machines.places_of(asking.name))
+
+    def places_anew(self, name: str) -> tuple[str, ...]:
+        """Return the places of a name, best first, without anything that was kept."""
+        offers = [self.machines.offer(model_id) for model_id in self.machines.shared[name]]
+        return tuple(place.model_id for place in places(offers, self.cluster.wish))
+
+    def places_kept(self, name: str) -> tuple[str, ...]:
+        """Return the same by what `Machines` keeps."""
+        self.machines._turn = -1
+        return tuple(place.model_id for place in self.machines.places_of(name))
+
     def _go(self, asking: Asking) -> None:
         while True:
-            model_id = asking.journey.next(place.model_id for place in self.decide(asking.name))
+            model_id = self.decide(asking)
             self.moved += len(asking.journey.been) > 1
             if model_id is None:
                 self.refused += 1

@@ -17,6 +17,8 @@ def test_every_request_of_a_crowd_ends_once(seed: int) -> None:
             crowd.second(rate=90)
             for number in crowd.open:
                 assert number <= crowd.asked
+            for name in crowd.names[::20]:
+                assert crowd.places_kept(name) == crowd.places_anew(name), "what is kept is as it would be made anew"
         crowd.recover()
         await crowd.cluster.close()
         return crowd

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 
 import pytest
 
 from claracore.core.cluster.journey import Journey
 from claracore.core.cluster.model import Fit, NodeState
-from claracore.core.cluster.place import LOCAL, ModelPlace, Offer, PlacementWish, Rank, places
+from claracore.core.cluster.place import LOCAL, ModelPlace, Offer, PlacementWish, Rank, best, candidate, places
 from claracore.types import ModelState
 
 READY, STARTING, STOPPING, STOPPED = ModelState.READY, ModelState.STARTING, ModelState.STOPPING, ModelState.STOPPED
@@ -36,6 +37,29 @@ def test_better_places_come_first_whatever_the_order_and_each_says_why(turn: int
     offers = [offer for _, offer, _ in BEST_FIRST]
     found = places(offers[::-1], PlacementWish(), turn)
     assert [(place.node, place.reason) for place in found] == [(node, f"{node}: {why}") for node, _, why in BEST_FIRST]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_the_best_is_the_first_of_all(seed: int) -> None:
+    chance = random.Random(seed)
+    offers = [
+        Offer(
+            f"n{number}/x",
+            chance.choice((f"n{number}", LOCAL)),
+            chance.choice(list(ModelState)),
+            chance.choice(list(NodeState)),
+            chance.choice(list(Fit)),
+            chance.randrange(3),
+            chance.choice((None, 1, 2)),
+            wakes=chance.random() < 0.2,
+            drained=chance.random() < 0.2,
+        )
+        for number in range(chance.randrange(12))
+    ]
+    wish = PlacementWish(("n3", "n5"), frozenset({"n7"}), spread=chance.random() < 0.5)
+    found = [candidate(offer, wish) for offer in offers]
+    for turn in range(30):
+        assert best(found, wish, turn) == next(iter(places(offers, wish, turn)), None)
 
 
 def test_a_lost_machine_is_no_place() -> None:

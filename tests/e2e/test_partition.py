@@ -77,7 +77,7 @@ def test_a_cable_that_is_out_for_some_seconds(machines: Bridged) -> None:
     machines.bridge.unshape("node")
     assert machines.head.chat("desk/y").status == 200
     if machines.has_ray:
-        latest = back + BACK_SECONDS
+        latest = time.monotonic() + BACK_SECONDS
         until(lambda: (machines.node() or {})["witness"] == "there" or time.monotonic() > latest)
         assert (machines.node() or {})["witness"] == "there"
         said(f"Ray is whole again after {time.monotonic() - back:.1f} s")
@@ -127,7 +127,7 @@ def test_a_machine_that_is_gone_without_a_word(machines: Bridged) -> None:
             said(f"those that waited were answered elsewhere after {time.monotonic() - begun:.1f} s")
             assert stream.ended(30)
             said(f"its stream ended after {time.monotonic() - begun:.1f} s")
-            assert time.monotonic() - begun < 25
+            assert time.monotonic() - begun < 30
             assert "machine 'desk'" in stream.text
             assert "[DONE]" not in stream.text
             assert machines.head.chat("desk/x").json["error"]["code"] == "machine_lost"

@@ -181,6 +181,7 @@ def test_a_look_ends_with_the_unload_the_change_or_the_end() -> None:
         four = asyncio.ensure_future(supervisor.load("b"))
         third = await runner.looks.get()
         ending = asyncio.ensure_future(supervisor.shut_down(0.0))
+        await asyncio.sleep(0)
         with pytest.raises(ClaraCoreError, match="shutting down"):
             await four
         assert third.cancelled()

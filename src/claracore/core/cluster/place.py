@@ -141,22 +141,59 @@ def why_no_place(offer: Offer) -> str:
     return f"{offer.node}: {OUTDATED if offer.outdated else LOST}"
 
 
-def places(offers: Sequence[Offer], wish: PlacementWish, turn: int = 0) -> tuple[ModelPlace, ...]:
+@dataclass(frozen=True, slots=True)
+class PlaceCandidate:
+    """An offer that can be taken. It stays as good as it is until the offer or the wish is another one."""
+
+    offer: Offer
+    rank: Rank
+    key: tuple[bool, int, int, float, bool]
+    """The least is the best; among equal ones they take turns."""
+
+
+def candidate(offer: Offer, wish: PlacementWish) -> PlaceCandidate | None:
+    """Return how good an offer is for somebody with this wish; None for one that cannot be taken.
+
+    A busy place counts by requests for each of its slots, so that a machine with twice the slots gets twice the
+    requests.
+    """
+    rank = rank_of(offer)
+    if rank is None:
+        return None
+    node, prefer = offer.node, wish.prefer
+    load = offer.requests / (offer.slots or USUAL_SLOTS) if wish.spread or rank is Rank.BUSY else 0.0
+    preferred = prefer.index(node) if node in prefer else len(prefer)
+    return PlaceCandidate(offer, rank, (node in wish.avoid, int(rank), preferred, load, node != LOCAL))
+
+
+def best(candidates: Sequence[PlaceCandidate | None], wish: PlacementWish, turn: int = 0) -> ModelPlace | None:
+    """Return the first of `ordered`, without ordering the others."""
+    least = min((each.key for each in candidates if each is not None), default=None)
+    if least is None:
+        return None
+    equal = [number for number, each in enumerate(candidates) if each is not None and each.key == least]
+    first = (
+        next((number for number in equal if number >= turn % len(candidates)), equal[0]) if wish.spread else equal[0]
+    )
+    chosen = candidates[first]
+    return None if chosen is None else _place(chosen)
+
+
+def _place(chosen: PlaceCandidate) -> ModelPlace:
+    return ModelPlace(chosen.offer.model_id, chosen.offer.node, chosen.rank, chosen.offer.why)
+
+
+def ordered(candidates: Sequence[PlaceCandidate | None], wish: PlacementWish, turn: int = 0) -> tuple[ModelPlace, ...]:
     """Return where a request may go, the best place first; empty when every machine is lost.
 
-    `turn` counts up, so that places that do not differ take turns. A busy place counts by requests for each of its
-    slots, so that a machine with twice the slots gets twice the requests.
+    `turn` counts up, so that places that do not differ take turns.
     """
-    preferred = {node: number for number, node in enumerate(wish.prefer)}
-    last, count = len(preferred), len(offers)
-    ranked: list[tuple[bool, Rank, int, float, bool, int, Offer]] = []
-    for number, offer in enumerate(offers):
-        rank = rank_of(offer)
-        if rank is None:
-            continue
-        load = offer.requests / (offer.slots or USUAL_SLOTS) if wish.spread or rank is Rank.BUSY else 0.0
-        rotated = (number - turn) % count if wish.spread else number
-        node = offer.node
-        ranked.append((node in wish.avoid, rank, preferred.get(node, last), load, node != LOCAL, rotated, offer))
-    ranked.sort(key=lambda entry: entry[:6])
-    return tuple(ModelPlace(entry[6].model_id, entry[6].node, entry[1], entry[6].why) for entry in ranked)
+    count = len(candidates)
+    numbered = [(number, each) for number, each in enumerate(candidates) if each is not None]
+    numbered.sort(key=lambda pair: (pair[1].key, (pair[0] - turn) % count if wish.spread else pair[0]))
+    return tuple(_place(each) for _, each in numbered)
+
+
+def places(offers: Sequence[Offer], wish: PlacementWish, turn: int = 0) -> tuple[ModelPlace, ...]:
+    """Return where a request may go with these offers, as `ordered` does."""
+    return ordered([candidate(offer, wish) for offer in offers], wish, turn)

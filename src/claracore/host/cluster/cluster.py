@@ -7,6 +7,7 @@ that several machines could answer, and not at all where no peer is followed.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -70,6 +71,8 @@ class Cluster:
         self._followed: Mapping[str, PeerConfig] = {}
         self.nodes: dict[str, Node] = {}
         self._models: dict[str, dict[str, NodeModel]] = {}
+        self.changes: Counter[str] = Counter()
+        """How often each node has become another one, apart from its models."""
         self._listener: ClusterListener | None = None
         self._watchers: dict[str, set[Callable[[], None]]] = {}
         self._following: asyncio.Task[None] | None = None
@@ -130,6 +133,8 @@ class Cluster:
                 listener.node_lost(node)
             elif (isinstance(event, NodeUp) or former.state is NodeState.LOST) and listener is not None:
                 listener.node_up(node)
+        if not isinstance(event, NodeTold):
+            self.changes[name] += 1
         if not isinstance(event, NodeUp):  # what it has is told right after it
             for watcher in tuple(self._watchers.get(name, ())):
                 watcher()
@@ -142,8 +147,13 @@ class Cluster:
         if report is None or (former.report == report and node.name in self._models):
             return not node.why and former.state is not node.state
         is_self = report.identity == IDENTITY
-        models = {} if is_self else {model.name: model for model in report.models}
         before = self._models.get(node.name)
+        # A model that is as it was stays the same object: by that `Machines` knows it.
+        kept = before or {}
+        named = {} if is_self else {model.name: model for model in report.models}
+        models = {name: kept[name] if kept.get(name) == model else model for name, model in named.items()}
+        if former.report is None or former.report.part != report.part:
+            self.changes[node.name] += 1
         self._models[node.name] = models
         if (before is None or before.keys() != models.keys()) and self._listener is not None:
             self._listener.models_found(self.found())
@@ -165,7 +175,12 @@ class Cluster:
         parts = self.parts(model_id) if self.peers else None
         if parts is None or (node := self.nodes.get(parts[0])) is None:
             return None
-        return node, self._models.get(node.name, {}).get(parts[1]) or NodeModel(parts[1])
+        return node, self.told(*parts) or NodeModel(parts[1])
+
+    def told(self, name: str, model: str) -> NodeModel | None:
+        """Return what a node has told of a model; the same object as long as that is the same."""
+        models = self._models.get(name)
+        return models.get(model) if models is not None else None
 
     def state(self, model_id: str) -> ModelState | None:
         """Return the state of a model that is followed; None for any other. On a lost node everything is stopped."""

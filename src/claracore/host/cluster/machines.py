@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from operator import is_not
 from typing import TYPE_CHECKING, Protocol
 
-from claracore.core.cluster.model import Fit, NodeKind, NodeState
+from claracore.core.cluster.model import Fit, NodeKind, NodeModel, NodeState
 from claracore.core.cluster.part_state import WantedPart, is_outdated
-from claracore.core.cluster.place import LOCAL, OUTDATED, ModelPlace, Offer, PlacementWish, places, why_no_place
+from claracore.core.cluster.place import (
+    LOCAL,
+    OUTDATED,
+    ModelPlace,
+    Offer,
+    PlaceCandidate,
+    PlacementWish,
+    best,
+    candidate,
+    ordered,
+    why_no_place,
+)
 from claracore.core.config.peers import shared_names
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.lacking import files_not_there
@@ -60,6 +73,20 @@ class LocalModels(Protocol):
         """Return when none of the models' present servers runs any more."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    """How good a model is, and for what: it is looked up as long as that is the same."""
+
+    own: int
+    """Our requests with it."""
+    node: str
+    changes: int
+    name: str
+    """What it is called there."""
+    model: NodeModel | None
+    chosen: PlaceCandidate | None
+
+
 class Machines:
     """Models wherever they are."""
 
@@ -73,6 +100,10 @@ class Machines:
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
         self._turn = 0
+        self._known: dict[str, _Remembered] = {}
+        """How good models of other machines are, as far as that was asked for."""
+        self._known_for: tuple[object, ...] = ()
+        """What else that depends on."""
 
     def reconfigure(self, config: Config) -> None:
         """Use another configuration."""
@@ -182,7 +213,38 @@ class Machines:
     def places(self, model_ids: tuple[str, ...]) -> tuple[ModelPlace, ...]:
         """Return where a request for one of these models may go, the best place first."""
         self._turn += 1
-        return places([self.offer(model_id) for model_id in model_ids], self.cluster.wish, self._turn)
+        return ordered(self._candidates(model_ids), self.cluster.wish, self._turn)
+
+    def best(self, model_ids: tuple[str, ...]) -> ModelPlace | None:
+        """Return the first of `places`."""
+        self._turn += 1
+        return best(self._candidates(model_ids), self.cluster.wish, self._turn)
+
+    def _candidates(self, model_ids: tuple[str, ...]) -> list[PlaceCandidate | None]:
+        """Return how good each of these models is, as far as possible as it was found before."""
+        cluster = self.cluster
+        present = (cluster.wish, cluster.drained, cluster.peers, self.parts)
+        if len(self._known_for) != len(present) or any(map(is_not, self._known_for, present)):
+            self._known, self._known_for = {}, present
+        known, changes, slots = self._known, cluster.changes, self._supervisor.slots
+        found = []
+        for model_id in model_ids:
+            slot, before = slots.get(model_id), known.get(model_id)
+            own = len(slot.serving) + len(slot.waiting) if slot is not None else 0
+            if (
+                before is not None
+                and before.own == own
+                and before.changes == changes[before.node]
+                and before.model is cluster.told(before.node, before.name)
+            ):
+                found.append(before.chosen)
+                continue
+            chosen = candidate(self.offer(model_id), cluster.wish)
+            if (parts := cluster.parts(model_id)) is not None:
+                node, name = parts
+                known[model_id] = _Remembered(own, node, changes[node], name, cluster.told(node, name), chosen)
+            found.append(chosen)
+        return found
 
     def places_of(self, name: str) -> tuple[ModelPlace, ...]:
         """Return the places of a name that several machines have; none for any other."""

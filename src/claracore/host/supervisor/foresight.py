@@ -25,6 +25,8 @@ class Foresight:
         self._runs = runs
         self._post = post
         self._looks: dict[str, tuple[ModelConfig, asyncio.Task[None]]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        """Those that are cancelled, too: what fetches an image has to be ended."""
 
     def look(self, model: ModelConfig) -> None:
         """Look at what the model's start needs, unless that is under way, and hand in one `LookedAhead`."""
@@ -34,6 +36,8 @@ class Foresight:
         self.cancel({model.id})
         task = asyncio.get_running_loop().create_task(self._look(model), name=f"look before {model.id}")
         self._looks[model.id] = (model, task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def cancel(self, model_ids: Iterable[str] | None = None) -> None:
         """Look no more for these models, or for none at all; nothing of them is handed in."""
@@ -45,6 +49,12 @@ class Foresight:
         """Look no more for those that are none of these models, as they are configured now."""
         known = {model.id: model for model in models}
         self.cancel([model_id for model_id, (model, _) in self._looks.items() if known.get(model_id) != model])
+
+    async def close(self) -> None:
+        """Look no more; returns when all that was begun for it has ended."""
+        self.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _look(self, model: ModelConfig) -> None:
         error: ClaraCoreError | None = None

@@ -236,8 +236,8 @@ class Supervisor(Succession):
 
     async def shut_down(self, grace_seconds: float) -> None:
         """Return when every server is gone; answers in progress have `grace_seconds`. Again with 0 means now."""
-        self._foresight.cancel()
         self._post(ShutdownAsked(grace_seconds))
+        await self._foresight.close()
         while tasks := self._runs.tasks():
             await asyncio.wait(tasks)
         self._wake.cancel()

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from claracore.http.gateway.upstream import Destination
     from claracore.types import Endpoint
 
-NODE_LOST_SECONDS = 10.0
-"""An answer from a machine that is taken to be lost ends after so much silence."""
+NODE_LOST_SECONDS = 15.0
+"""An answer from a machine that is taken to be lost ends after so much silence: a cable may be out for as long."""
 LEAST_SHARE = 0.01
 """Of one core. A server that waits for its own threads uses less; one that feeds a GPU uses more."""
 

@@ -5,7 +5,7 @@ Pure, but for the name of the active profile, which an API call sets, and for wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from claracore.core.config.tags import other_spelling
@@ -53,6 +53,11 @@ def askable(grant: Grant | None, targets: Targets) -> list[str]:
         and (grant is None or any(grant.knows(target.model_id) for target in choice.targets))
     ]
     return [*names_for(grant, targets), *chosen]
+
+
+def _known_to(grant: Grant | None, ids: Iterable[str]) -> tuple[str, ...]:
+    """Return the models that a key is for; all, if that is none."""
+    return tuple(ids) if grant is None else tuple(id_ for id_ in ids if grant.knows(id_)) or tuple(ids)
 
 
 class Resolver:
@@ -127,13 +132,15 @@ class Resolver:
 
     def _best(self, name: str, grant: Grant | None) -> Target | None:
         """Return the best target of a name that several machines have; None when all of them are lost."""
-        return next(iter(self._placed(name, grant)), None)
+        by_id, machines = self.targets.shared.get(name, {}), self._machines
+        place = machines.best(_known_to(grant, by_id)) if machines is not None else None
+        return by_id[place.model_id] if place is not None else None
 
     def _placed(self, name: str, grant: Grant | None) -> list[Target]:
         """Return the targets of a name that several machines have, as far as these are there, the best first."""
         by_id, machines = self.targets.shared.get(name, {}), self._machines
-        ids = tuple(id_ for id_ in by_id if grant is None or grant.knows(id_)) or tuple(by_id)
-        return [by_id[place.model_id] for place in machines.places(ids)] if machines is not None else []
+        found = machines.places(_known_to(grant, by_id)) if machines is not None else ()
+        return [by_id[place.model_id] for place in found]
 
     def near(self, target: Target) -> Target:
         """Return the target of this machine among those that have a name: for a request that another one sent on."""

@@ -100,7 +100,11 @@ class Sampler:
             return
         last = self._requests.pop(record.request_id, None)
         if last is not None:
-            data = last.model_dump(mode="json") | {"state": "finished", "response_bytes": record.response_bytes}
+            data = last.model_dump(mode="json") | {
+                "state": "finished",
+                "response_bytes": record.response_bytes,
+                "tokens": record.events,
+            }
             self._broadcaster.publish("request", data, key=record.request_id)
 
     def _look(self) -> None:
