@@ -155,6 +155,7 @@ def test_a_machine_dies_and_comes_back(two: Ranks) -> None:
     assert head.chat("big").status == 200
 
 
+@pytest.mark.slow
 def test_the_head_dies_and_its_rank_with_it(two: Ranks) -> None:
     ranks = two.ranks("b")
     two.running["a"].process.kill()
@@ -196,6 +197,7 @@ def test_two_models_want_the_one_machine_that_there_is(machines: Ranks) -> None:
     assert head.ask("POST", f"/api/models/load/{other}").status == 200
 
 
+@pytest.mark.slow
 def test_models_on_several_machines_swap_as_others_do(machines: Ranks) -> None:
     machines.start("b")
     head = machines.start_head(ranked() + ranked("huge"), "b")
@@ -216,6 +218,7 @@ def test_the_end_is_ordered_while_a_rank_is_late(machines: Ranks) -> None:
     machines.until_nobody()
 
 
+@pytest.mark.slow
 def test_a_machine_that_another_head_has_is_not_taken(machines: Ranks) -> None:
     machines.start("b")
     head = machines.start_head(ranked(), "b")

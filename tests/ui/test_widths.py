@@ -14,7 +14,8 @@ from ui.conftest import WAIT_MS
 from ui.stand import ARTEFACTS, FAKE, SMOLLM2, Server, config, serving
 
 LONG = "keeper-of-a-name-that-no-column-holds-and-that-goes-on-2507-Q4_K_M"
-FAILS = "llama_model_load: error loading model: unknown model architecture: qwen99"
+PATH = "/srv/models/of_a_folder_that_goes_on_and_on_2507_GGUF/of_a_name_that_goes_on_2507_Q4_K_M.gguf"
+FAILS = f"error: cannot read model file '{PATH}': No such file or directory"
 LOADED = f"""\
   keeper:
     name: The model that is kept for hours
@@ -79,7 +80,7 @@ WIDER = """(wide) => {
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of which two models are loaded and unload themselves later, one is stopped and one failed."""
-    text = config(start_port=free_run(8).start, models=LOADED, more=TOGETHER)
+    text = config(start_port=free_run(8).start, models=LOADED, more=TOGETHER + "captureBuffer: 5\n")
     with serving(tmp_path_factory.mktemp("kept"), text) as server:
         for model in ("keeper", LONG):
             httpx.post(f"{server.url}/api/models/load/{model}", timeout=60).raise_for_status()

@@ -106,10 +106,11 @@ def test_what_is_nested_under_a_task_stands_further_in(page: Page, parrots: Serv
     asked(page, parrots)
     shot(page, "tasks")
 
-    nested = [each.bounding_box() or {} for each in answers(page).locator("li li").all()]
-    box = answers(page).locator("[data-task]").first.bounding_box() or {}
-    assert nested[0]["x"] == pytest.approx(nested[1]["x"], abs=1)
-    assert nested[0]["x"] > box["x"] + 15
+    left = "each => each.getBoundingClientRect().x"
+    nested = [each.evaluate(left) for each in answers(page).locator("li li").all()]
+    box = answers(page).locator("[data-task]").first.evaluate(left)
+    assert nested[0] == pytest.approx(nested[1], abs=1)
+    assert nested[0] > box + 15
 
 
 def test_a_thought_after_a_space_leaves_the_answer(page: Page, parrots: Server) -> None:
