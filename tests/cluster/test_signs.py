@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from claracore.core.cluster.signs import AnswersHeard
+from claracore.core.cluster.signs import RECENT_SECONDS, AnswersHeard
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,12 @@ from claracore.core.cluster.signs import AnswersHeard
 )
 def test_an_answer_that_grows_is_heard(before: dict[int, int], after: dict[int, int], grows: bool) -> None:  # noqa: FBT001 - a column
     heard = AnswersHeard()
-    heard.grow("desk", before)
-    assert heard.grow("lap", {}) is False
-    assert heard.grow("desk", after) is grows
+    heard.heard("desk", before, 0.0)
+    assert heard.heard("lap", {}, 100.0) is False
+    assert heard.heard("desk", after, 100.0) is grows
+
+
+def test_who_asks_twice_at_once_hears_the_same() -> None:
+    heard = AnswersHeard()
+    times = (10.0, 10.1, 10.0 + RECENT_SECONDS, 10.1 + RECENT_SECONDS)
+    assert [heard.heard("desk", {1: 5}, at) for at in times] == [True, True, True, False]

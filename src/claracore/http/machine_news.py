@@ -137,8 +137,8 @@ class MachineNews:
         self._gateway.relay.machine_back(node.name)
 
     def hears(self, name: str) -> bool:
-        """Return whether an answer from a node has grown since this was asked last of it."""
-        return self._heard.grow(name, self._gateway.relay.bytes_from(name))
+        """Return whether an answer from a node has grown of late."""
+        return self._heard.heard(name, self._gateway.relay.bytes_from(name), asyncio.get_running_loop().time())
 
     def node_changed(self, name: str) -> None:
         """Announce it; it may have to be sent its part of the configuration."""

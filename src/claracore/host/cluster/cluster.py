@@ -37,7 +37,7 @@ class ClusterListener(Protocol):
         """Note that a node is there, for the first time or again."""
 
     def hears(self, name: str) -> bool:
-        """Return whether anything has come from a node since this was asked last of it."""
+        """Return whether anything has come from a node of late."""
 
     def node_changed(self, name: str) -> None:
         """Note that the state of a node, or of its models, is another one."""
