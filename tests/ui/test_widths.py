@@ -64,6 +64,10 @@ WIDER = """(wide) => {
         told(node.data, `${left}-${right} in ${box.left}-${box.right}`, each.className || each.tagName);
     }
   }
+  for (const drawing of document.querySelectorAll('.cell svg[role=img]')) {
+    const box = drawing.closest('.cell').getBoundingClientRect();
+    if (drawing.getBoundingClientRect().right > box.right + 6) told('', `ends beyond ${box.right}`, 'drawing');
+  }
   for (const button of document.querySelectorAll('main :is(.btn, .badge, input, select)')) {
     const card = button.closest('.card');
     const { left, right, width } = button.getBoundingClientRect();
