@@ -244,7 +244,7 @@ def test_a_rank_that_nobody_asks_for_ends(machines: Ranks) -> None:
     wish = {"model": "m", "head": "h", "start": "1", "entry": entry, "lease_seconds": 1}
     assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).status == 200
     node.line("nobody has asked for it")
-    until(lambda: node.ask("DELETE", "/api/node/ranks/m.rank1?start=1").status == 404)
+    until(lambda: node.ask("DELETE", "/api/node/ranks/m.rank1?start=never").status == 404)
     assert "m.rank1" not in node.running()
     # Who asks late begins nothing.
     assert node.ask("PUT", "/api/node/ranks/m.rank1", wish).json["state"] == "ended"
@@ -264,7 +264,7 @@ def test_what_cannot_be_a_rank_is_refused_with_words(machines: Ranks) -> None:
         answer = node.ask("PUT", f"/api/node/ranks/{path}", good | change)
         assert answer.status == status, (path, change, answer.body)
         assert words(answer)
-    assert node.ask("DELETE", "/api/node/ranks/m.rank1?start=1").status == 404
+    assert node.ask("DELETE", "/api/node/ranks/m.rank1?start=never").status == 404
     # What its configuration cannot have is said as the reason of its end.
     for number, entry in enumerate(({"cmd": "'"}, {"cmd": 5, "ttl": [1]}, {}, {"cmd": "no-such-program ${PORT}"})):
         wish, path = good | {"entry": entry, "start": str(number)}, "/api/node/ranks/m.rank1"
