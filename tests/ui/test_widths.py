@@ -89,7 +89,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for model in ("keeper", LONG):
             httpx.post(f"{server.url}/api/models/load/{model}", timeout=60).raise_for_status()
         assert httpx.post(f"{server.url}/api/models/load/broken", timeout=60).is_error
-        question = {"model": "keeper", "max_tokens": 8, "messages": [{"role": "user", "content": "Count."}]}
+        question = {
+            "model": "keeper",
+            "max_tokens": 8,
+            "ignore_eos": True,
+            "messages": [{"role": "user", "content": "Count."}],
+        }
         for _ in range(3):
             httpx.post(f"{server.url}/v1/chat/completions", json=question, timeout=60).raise_for_status()
         yield server
