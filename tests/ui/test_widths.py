@@ -64,6 +64,10 @@ WIDER = """(wide) => {
         told(node.data, `${left}-${right} in ${box.left}-${box.right}`, each.className || each.tagName);
     }
   }
+  for (const drawing of document.querySelectorAll('.cell svg[role=img]')) {
+    const box = drawing.closest('.cell').getBoundingClientRect();
+    if (drawing.getBoundingClientRect().right > box.right + 6) told('', `ends beyond ${box.right}`, 'drawing');
+  }
   for (const button of document.querySelectorAll('main :is(.btn, .badge, input, select)')) {
     const card = button.closest('.card');
     const { left, right, width } = button.getBoundingClientRect();
@@ -85,7 +89,12 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for model in ("keeper", LONG):
             httpx.post(f"{server.url}/api/models/load/{model}", timeout=60).raise_for_status()
         assert httpx.post(f"{server.url}/api/models/load/broken", timeout=60).is_error
-        question = {"model": "keeper", "max_tokens": 8, "messages": [{"role": "user", "content": "Count."}]}
+        question = {
+            "model": "keeper",
+            "max_tokens": 8,
+            "ignore_eos": True,
+            "messages": [{"role": "user", "content": "Count."}],
+        }
         for _ in range(3):
             httpx.post(f"{server.url}/v1/chat/completions", json=question, timeout=60).raise_for_status()
         yield server
