@@ -94,6 +94,8 @@ class NodeView(BaseModel):
     hardware: str
     memory: list[NodeMemoryView]
     loaded: list[str]
+    ranks: list[str] = []
+    """Of models that it runs together with other machines: `rank 1 of qwen`."""
     models: list[NodeModelView]
     requests: int
     """With it from here, waiting ones too."""
@@ -266,9 +268,26 @@ def _local(runtime: Runtime, history: History) -> NodeView:
         hardware=_hardware(history),
         memory=_memory(history),
         loaded=[model.name for model in models if model.state is ModelState.READY],
+        ranks=_ranks_here(runtime),
         models=models,
         requests=sum(model.requests for model in models),
     )
+
+
+def _ranks_here(runtime: Runtime) -> list[str]:
+    """Return the ranks that run here for other machines."""
+    held = [name for name in sorted(runtime.held_ranks.names) if runtime.supervisor.state(name) is ModelState.READY]
+    return [f"rank {rank} of {model_id}" for model_id, _, rank in (name.rpartition(".rank") for name in held)]
+
+
+def _ranks_at(runtime: Runtime, node: str) -> list[str]:
+    """Return the ranks of models of this machine's that run on another one."""
+    return [
+        f"rank {rank} of {model_id}"
+        for model_id, running in sorted(runtime.supervisor.all_running().items())
+        for rank, there in running.ranks.items()
+        if there == node and running.state is ModelState.READY
+    ]
 
 
 def _followed(runtime: Runtime) -> list[Node]:
@@ -301,6 +320,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
             for each in (report.memory if report is not None else ())
         ],
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
+        ranks=_ranks_at(runtime, found.name),
         models=[NodeModelView(**model) for model in models],
         requests=_requests_with(runtime, found.name),
         files=[file_view(file) for file in (report.files if report is not None else ())],
