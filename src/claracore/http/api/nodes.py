@@ -21,6 +21,7 @@ from claracore.core.cluster.joined import WORDS, Standing
 from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
 from claracore.core.cluster.place import LOCAL
 from claracore.core.cluster.watch import Witness
+from claracore.core.config.own_names import is_own_name
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
@@ -95,6 +96,8 @@ class NodeView(BaseModel):
     memory: list[NodeMemoryView]
     loaded: list[str]
     models: list[NodeModelView]
+    hidden: list[str] = []
+    """Its models that are not to be had from here: `NAME/MODEL` is a name of this machine's own."""
     requests: int
     """With it from here, waiting ones too."""
     files: list[NodeFileView] = []
@@ -302,6 +305,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
         ],
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
         models=[NodeModelView(**model) for model in models],
+        hidden=[model["name"] for model in models if is_own_name(runtime.config, f"{found.name}/{model['name']}")],
         requests=_requests_with(runtime, found.name),
         files=[file_view(file) for file in (report.files if report is not None else ())],
         drained=found.name in runtime.machines.drained,
@@ -324,5 +328,4 @@ def _shown(url: str) -> str:
 
 
 def _requests_with(runtime: Runtime, name: str) -> int:
-    prefix = f"{name}/"
-    return sum(request.record.model.startswith(prefix) for request in runtime.in_flight.values())
+    return sum(runtime.machines.node_of(request.record.model) == name for request in runtime.in_flight.values())
