@@ -236,6 +236,7 @@ class App:
             await self.ending.ordered(serving, self.handing.done)
             if self.handing.done.is_set():
                 self._control.end_streams()
+                await self.news.given_away()
                 await self.handing.stay()
             self.options.notifier.stopping()
             self.second.close()

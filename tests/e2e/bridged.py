@@ -6,7 +6,6 @@ Network namespaces on one bridge; the head is where the test is, at the bridge i
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -117,12 +116,6 @@ class Bridged(Joined):
         self.running[who].process.kill()
         for child in children:
             child.kill()
-
-    def end(self) -> None:
-        """End all that still run as a person does: a ClaraCore that is killed leaves its Ray until it starts again."""
-        for running in self.running.values():
-            if running.process.poll() is None:
-                running.end(signal.SIGTERM)
 
     def servers(self, who: str) -> set[int]:
         """Return the processes that have models loaded."""

@@ -41,11 +41,7 @@ def said(text: str) -> None:
 @pytest.fixture(params=[pytest.param(False, marks=pytest.mark.slow), pytest.param(True, marks=pytest.mark.ray)])
 def machines(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bridged]:
     with ExitStack() as stack:
-        made = Bridged(tmp_path, stack, has_ray=request.param)
-        try:
-            yield made
-        finally:
-            made.end()
+        yield Bridged(tmp_path, stack, has_ray=request.param)
 
 
 def whole(stream: Streaming) -> bool:

@@ -62,11 +62,6 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayMachines]:
         made = RayMachines(tmp_path_factory.mktemp("ray"), stack)
         made.begin()
         yield made
-        rays = [child for who in NODES for child in made.running[who].children() if "ray" in " ".join(child.cmdline())]
-        assert len(rays) > 4
-        for who in NODES:
-            made.running[who].end(signal.SIGTERM)
-        assert not [each for each in rays if each.is_running()], "Ray ends with its ClaraCore"
 
 
 @contextmanager

@@ -101,6 +101,11 @@ class MachineNews:
         """Share the models of the configuration in force."""
         self.parts.reconfigure(self._configuration.now.shared)
 
+    async def given_away(self) -> None:
+        """Leave to the process that serves now what there is only one of: Ray, and the word of our head."""
+        await self.own_head.close()
+        await self.ray.close()
+
     async def close(self) -> None:
         """Follow nobody any more."""
         await self.parts.close()

@@ -1,8 +1,9 @@
 """How is Ray kept running beside ClaraCore, so that its end is nobody else's?
 
 `ray start` is run by a child of ours (`ray_keeper.py`), in a session of its own. When it ends, for whatever reason, it
-is started again; no answer of a model depends on it. It is ended with all that came of it, by process group and mark,
-never by `ray stop`, which would end every Ray of the machine.
+is started again; no answer of a model depends on it. It is ended with all that came of it, by descent, session and
+mark, never by `ray stop`, which would end every Ray of the machine. When we are killed, it sees that itself and ends in
+the same way; only what is left when both are killed at once has to wait for our next start.
 """
 
 from __future__ import annotations
@@ -18,8 +19,7 @@ from typing import Final
 
 from claracore.host.cluster import ray_keeper
 from claracore.host.disk import keep_private
-from claracore.host.sockets.orphans import carriers
-from claracore.host.sockets.processes import FORCE, seen, send
+from claracore.host.sockets.orphans import end_orphans
 from claracore.host.supervisor import kin
 from claracore.host.supervisor.child import Child, StillRuns
 from claracore.host.supervisor.program import SpawnFailed
@@ -116,20 +116,28 @@ class KeptProcess:
             return str(await asyncio.shield(child.exited))
         finally:
             self.child = None
-            with contextlib.suppress(StillRuns):
-                await asyncio.shield(child.stop(GRACE_SECONDS))
+            await _stopped(child)
 
     def _printed(self, line: str) -> None:
         self._lines = [*self._lines, line][-LAST_LINES:]
 
 
+async def _stopped(child: Child) -> None:
+    """Stop it, with all that came of it, also when nobody waits for that any more."""
+    stop = asyncio.create_task(child.stop(GRACE_SECONDS))
+    with contextlib.suppress(StillRuns):
+        try:
+            await asyncio.shield(stop)
+        except asyncio.CancelledError:
+            await stop
+            raise
+
+
 def end_leftovers(mark: Path) -> None:
-    """End what a run of ours has left that was killed, as its mark knows it."""
+    """End what a run of ours has left that was killed, as its mark knows it, and all that descends from that."""
     with contextlib.suppress(OSError):
-        token = mark.read_text(encoding="ascii", errors="replace").strip()
-        for pid in carriers(token) if token else ():
-            if (process := seen(pid)) is not None:
-                send(process, FORCE)
+        if token := mark.read_text(encoding="ascii", errors="replace").strip():
+            end_orphans((), token=token)
         mark.unlink()
 
 
