@@ -790,7 +790,7 @@ export interface paths {
         };
         /**
          * Last Lines
-         * @description Show the last lines of ClaraCore's own log (`proxy`) or of a model.
+         * @description Show the last lines of ClaraCore's own log (`proxy`) or of a model, wherever it runs.
          */
         get: operations["last_lines_api_logs_get"];
         put?: never;
