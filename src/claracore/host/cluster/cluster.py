@@ -69,6 +69,8 @@ class Cluster:
         self.peers: Mapping[str, PeerConfig] = {}
         """Those that are followed."""
         self._followed: Mapping[str, PeerConfig] = {}
+        self._own: frozenset[str] = frozenset()
+        """Ids of models of this machine that look like those of another one."""
         self.nodes: dict[str, Node] = {}
         self._models: dict[str, dict[str, NodeModel]] = {}
         self.changes: Counter[str] = Counter()
@@ -88,6 +90,7 @@ class Cluster:
         """Follow the peers of another configuration, once it was begun."""
         if self._listener is None:
             return
+        self._own = frozenset(id_ for id_ in config.models if "/" in id_ and config.peer_of(id_) is None)
         followed_peers = {name: peer for name, peer in config.peers.items() if peer.follows}
         self.peers = {name: peer.model_copy(update={"found": ()}) for name, peer in followed_peers.items()}
         if self._membership is None and self.peers:
@@ -168,7 +171,7 @@ class Cluster:
     def parts(self, model_id: str) -> tuple[str, str] | None:
         """Return node and name there of a model that is followed; None for any other."""
         name, slash, model = model_id.partition("/")
-        return (name, model) if slash and name in self.peers else None
+        return (name, model) if slash and name in self.peers and model_id not in self._own else None
 
     def model(self, model_id: str) -> tuple[Node, NodeModel] | None:
         """Return a model that is followed, as its node reported it last; None for any other."""
