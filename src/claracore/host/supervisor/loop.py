@@ -317,6 +317,10 @@ class Supervisor(Succession):
             self.finish(request)
 
     def _refusal(self, reason: RefuseReason, waiting: WaitingRequest) -> ClaraCoreError:
-        now, failure = self._loop.time(), self._runs.failure(waiting.model)
-        expected = self.expected_load(waiting.model).left_seconds
-        return refusal(reason, circumstances(self._scheduler, self.config, waiting, now, failure, expected))
+        try:
+            now, failure = self._loop.time(), self._runs.failure(waiting.model)
+            expected = self.expected_load(waiting.model).left_seconds
+            return refusal(reason, circumstances(self._scheduler, self.config, waiting, now, failure, expected))
+        except Exception:  # the scheduler has let go of the request: nobody else would ever answer it
+            logger.exception("a refusal could not be put into words")
+            return ClaraCoreError(f"a request for model {waiting.model!r} was refused: {reason.value}")

@@ -123,7 +123,8 @@ def circumstances(  # noqa: PLR0917 - each is somebody else's
         waiting=len(slot.waiting) if slot else 0,
         queue_limit=model.queue.limit if model else 0,
         waited_seconds=now - since,
-        staying=in_words(scheduler.staying_against(model_id, now)),
+        # Of a model that has been taken out the rules of eviction know nothing.
+        staying=in_words(scheduler.staying_against(model_id, now)) if model is not None else "",
         failure=failure,
         no_room=no_room(
             model_id,
