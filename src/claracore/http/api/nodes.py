@@ -157,7 +157,7 @@ async def node(
     runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, fetching: FetchingDep, grant: GrantDep
 ) -> ThisNodeView:
     """Show this machine as others follow it: memory, the models that it runs by itself, and files that it needs."""
-    part = part_here(runtime, accepts=door.accepts(grant))
+    part = part_here(runtime, accepts=await door.accepts(grant))
     if part.accepts:
         fetching.heard_of_head()
     return ThisNodeView(
