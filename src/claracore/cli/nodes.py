@@ -78,7 +78,7 @@ def node_cells(row: dict[str, Any]) -> list[str]:
         f"{each['device']} {gib(each['free_bytes'])} of {gib(each['total_bytes'])}" for each in row["memory"]
     )
     since = lasting(max(0.0, time.time() - row["since"]))
-    loaded = ", ".join(row["loaded"])
+    loaded = ", ".join([*row["loaded"], *row.get("ranks", ())])
     state = "drained" if row["drained"] and row["state"] == "up" else row["state"]
     return [
         row["name"], row["kind"], state, since, memory, loaded, str(row["requests"]), row["version"], row["why"],

@@ -28,6 +28,7 @@ from claracore.host.cluster.identity import IDENTITY
 from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, OwnHeadDep, PartDoorDep, RuntimeDep
 from claracore.http.api.node_configuration import NodeConfigurationView, NodePartView, configuration_of, part_here
 from claracore.http.api.node_files import NodeFileView, file_view, whole
+from claracore.http.api.node_ranks import ranks_at, ranks_here
 from claracore.http.api.parts import History, Runtime
 from claracore.http.own_head import OwnHead
 from claracore.types import ModelState
@@ -95,6 +96,8 @@ class NodeView(BaseModel):
     hardware: str
     memory: list[NodeMemoryView]
     loaded: list[str]
+    ranks: list[str] = []
+    """Of models that it runs together with other machines: `rank 1 of qwen`."""
     models: list[NodeModelView]
     hidden: list[str] = []
     """Its models that are not to be had from here: `NAME/MODEL` is a name of this machine's own."""
@@ -271,6 +274,7 @@ def _local(runtime: Runtime, history: History) -> NodeView:
         hardware=_hardware(history),
         memory=_memory(history),
         loaded=[model.name for model in models if model.state is ModelState.READY],
+        ranks=ranks_here(runtime),
         models=models,
         requests=sum(model.requests for model in models),
     )
@@ -306,6 +310,7 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
             for each in (report.memory if report is not None else ())
         ],
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
+        ranks=ranks_at(runtime, found.name),
         models=[NodeModelView(**model) for model in models],
         hidden=[model["name"] for model in models if is_own_name(runtime.config, f"{found.name}/{model['name']}")],
         requests=_requests_with(runtime, found.name),
