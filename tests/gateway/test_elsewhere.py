@@ -204,7 +204,7 @@ def test_once_to_each_place_and_then_the_error_of_the_last() -> None:
     async def conversation() -> None:
         async with both(breaks_off, breaks_off) as (_one, _two, running):
             answer = await running.say(ASK)
-            assert answer.startswith(b"HTTP/1.1 502 ")
+            assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"machine 'two', which has model 'two/x', did not answer" in answer
             assert len(running.supervisor.finished) == 2
 
@@ -234,7 +234,11 @@ def test_a_request_that_names_its_machine_stays_there() -> None:
     async def conversation() -> None:
         async with both(breaks_off, answers(OK)) as (_one, two, running):
             named = post("/v1/chat/completions", BODY.replace(b'"x"', b'"one/x"'))
-            assert (await running.say(named)).startswith(b"HTTP/1.1 502 ")
+            answer = await running.say(named)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 2" in answer.lower()
+            assert b'"code":"machine_lost"' in answer.replace(b": ", b":")
+            assert b"machine 'one', which has model 'one/x', did not answer" in answer
             assert not two.seen
 
     play(conversation)
@@ -316,7 +320,7 @@ def test_what_another_machine_has_sent_on_does_not_wander() -> None:
     async def conversation() -> None:
         async with both(breaks_off, answers(OK)) as (_one, two, running):
             sent_on = post("/v1/chat/completions", BODY, more="Via: 1.1 claracore-0123456789abcdef\r\n")
-            assert (await running.say(sent_on)).startswith(b"HTTP/1.1 502 ")
+            assert (await running.say(sent_on)).startswith(b"HTTP/1.1 503 ")
             assert not two.seen
 
     play(conversation)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from claracore.errors import BadRequest, ClaraCoreError, Conflict, UpstreamFailed
+from claracore.errors import BadRequest, ClaraCoreError, Conflict
 from claracore.host.activity.record import Record
 from claracore.http.access.admitted import check_model
 from claracore.http.access.limits import begin
@@ -261,7 +261,7 @@ class Exchange(MovableRequest):
     def _break_off(self, reason: str, *, at_boundary: bool) -> None:
         """End an answer that has begun and cannot be completed."""
         self.record.error = f"the model server broke off its answer: {reason}"
-        error = UpstreamFailed(self.sentence(f"broke off its answer: {reason}"))
+        error = self.failure(f"broke off its answer: {reason}")
         is_ended = self.answer.break_off(error, at_boundary=at_boundary, unframed=self.wants_payload)
         self.over()
         if is_ended:
