@@ -66,6 +66,15 @@ def test_a_model_of_another_machine_takes_no_memory_of_this_one(stand: Joined) -
     assert seen <= {"x"}
 
 
+def test_a_request_is_in_the_activity_with_the_machine_that_answered(stand: Joined) -> None:
+    def nodes(who: str, model: str) -> set[str | None]:
+        return {row["node"] for row in stand.ask(who, "GET", f"/api/activity?model={model}").json["data"]}
+
+    assert stand.head.chat("x").status == 200
+    until(lambda: nodes("head", "desk/x") == {"desk"})
+    until(lambda: nodes("node", "x") == {None})
+
+
 def test_counts_of_another_machine_name_it(stand: Joined) -> None:
     def samples(who: str) -> list[str]:
         lines = stand.ask(who, "GET", "/metrics").body.decode().splitlines()
