@@ -63,6 +63,11 @@ def test_joined_over_restarts_drained_and_forgotten(machines: Joined) -> None:
     assert (machines.node() or {})["drained"]
     assert machines.ask("head", "DELETE", "/api/nodes/desk/drained").status == 204
     assert machines.head.chat("desk/x").status == 200
+    # A name with its machine has one place.
+    places = machines.head.ask("GET", "/api/places/desk/x").json
+    assert ([place["node"] for place in places["places"]], places["others"]) == (["desk"], [])
+    assert [place["node"] for place in machines.head.ask("GET", "/api/places/z").json["places"]] == ["local"]
+    assert "'desk/nobody'" in machines.head.ask("GET", "/api/places/desk/nobody").message
     # It may join again, and is there once.
     machines.join(machines.invite())
     machines.until_up()

@@ -11,7 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
+from claracore.core.cluster.model import (
+    Node,
+    NodeEvent,
+    NodeExplained,
+    NodeGone,
+    NodeLost,
+    NodeModel,
+    NodeState,
+    NodeTold,
+    NodeUp,
+)
 from claracore.core.cluster.place import PlacementWish
 from claracore.core.cluster.watch import Witness, WitnessOf, followed, unheard
 from claracore.core.config.model import Config
@@ -41,6 +51,10 @@ class ClusterListener(Protocol):
 
     def node_changed(self, name: str) -> None:
         """Note that the state of a node, or of its models, is another one."""
+
+
+def _is_back(event: NodeEvent, former: Node) -> bool:
+    return isinstance(event, NodeUp) or (former.state is NodeState.LOST and not isinstance(event, NodeExplained))
 
 
 def _nothing(_model_id: str) -> None:
@@ -134,7 +148,7 @@ class Cluster:
                     return
             elif isinstance(event, NodeLost) and listener is not None:
                 listener.node_lost(node)
-            elif (isinstance(event, NodeUp) or former.state is NodeState.LOST) and listener is not None:
+            elif listener is not None and _is_back(event, former):
                 listener.node_up(node)
         if not isinstance(event, NodeTold):
             self.changes[name] += 1

@@ -259,7 +259,7 @@ class Machines:
         """Return the places of a name that several machines have; none for any other."""
         return self.places(self.shared.get(name, ()))
 
-    def no_places_of(self, name: str) -> tuple[tuple[str, str], ...]:
-        """Return the machines that have a name and are no place for it, each with the reason in words."""
-        offers = map(self.offer, self.shared.get(name, ()))
+    def no_places(self, model_ids: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """Return the machines that have one of these models and are no place for it, each with the reason in words."""
+        offers = map(self.offer, model_ids)
         return tuple((offer.node, reason) for offer in offers if (reason := why_no_place(offer)))

@@ -160,7 +160,7 @@ async def node(
     runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, fetching: FetchingDep, grant: GrantDep
 ) -> ThisNodeView:
     """Show this machine as others follow it: memory, the models that it runs by itself, and files that it needs."""
-    part = part_here(runtime, accepts=door.accepts(grant))
+    part = part_here(runtime, accepts=await door.accepts(grant))
     if part.accepts:
         fetching.heard_of_head()
     return ThisNodeView(
@@ -184,14 +184,16 @@ async def nodes(runtime: RuntimeDep, history: HistoryDep, own_head: OwnHeadDep) 
 
 @router.get("/api/places/{name:path}")
 async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
-    """Say where a request for a name that several machines have would go now, and why."""
-    found = runtime.machines.places_of(name)
-    if not found and name not in runtime.machines.shared:
-        raise ModelNotFound(name, runtime.machines.shared if grant is None or grant.models is None else ())
+    """Say where a request for a name would go now, and why; one that names a machine has one place."""
+    machines, model_id = runtime.machines, runtime.config.resolve(name)
+    ids = machines.shared.get(name) or ((model_id,) if model_id is not None else ())
+    if not ids or (grant is not None and not any(map(grant.knows, ids))):
+        known = {*machines.shared, *runtime.config.models}
+        raise ModelNotFound(name, known if grant is None or grant.models is None else ())
     return PlacesView(
         name=name,
-        places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found],
-        others=[NoPlaceView(node=node, reason=reason) for node, reason in runtime.machines.no_places_of(name)],
+        places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in machines.places(ids)],
+        others=[NoPlaceView(node=node, reason=reason) for node, reason in machines.no_places(ids)],
     )
 
 
