@@ -160,7 +160,7 @@ async def test_what_runs_is_not_unloaded_for_a_file_that_is_no_model(tmp_path: P
 
 def test_a_look_ends_with_the_unload_the_change_or_the_end() -> None:
     async def story() -> None:
-        supervisor, runner, _ = stage("a", "b")
+        supervisor, runner, heard = stage("a", "b")
         runner.looks = asyncio.Queue()
         one = asyncio.ensure_future(supervisor.load("a"))
         await asyncio.sleep(0)
@@ -177,6 +177,7 @@ def test_a_look_ends_with_the_unload_the_change_or_the_end() -> None:
         second.set_result(ModelFailed("b", "its image is not there"))
         with pytest.raises(ModelFailed, match="its image is not there"):
             await three
+        assert heard.all[-1] == "b reported"  # whoever shows it learns why, although nothing was started
         assert runner.runs[0].orders == []
         four = asyncio.ensure_future(supervisor.load("b"))
         third = await runner.looks.get()

@@ -277,7 +277,7 @@ def test_a_model_that_cannot_be_loaded_says_why_and_offers_a_way_out(page: Page,
         expect(card.get_by_role("button", name="Try again")).to_be_visible(timeout=SLOW)
         expect(card.get_by_role("listitem").nth(2)).to_have_attribute("aria-current", "step")
         card.get_by_text("What its server printed last").click()
-        expect(card.get_by_label("Last lines")).to_contain_text("error loading model")
+        expect(card.get_by_label("What its server printed last")).to_contain_text("error loading model")
         assert page.evaluate("document.documentElement.scrollWidth") <= 1360
         accessible(page)
         shot(page, "failed")

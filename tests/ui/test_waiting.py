@@ -74,7 +74,7 @@ def test_a_load_says_what_it_is_at_and_why_a_start_failed_with_what_may_help(pag
         load(page, "gone")
         failure = row(page, "gone").locator("[data-failure]")
         expect(failure).to_contain_text("Did not start: /nowhere/gone.gguf is not there")
-        expect(failure).to_contain_text("error: cannot read model file '/nowhere/gone.gguf'")
+        expect(failure).to_contain_text("failed to open GGUF file '/nowhere/gone.gguf' (No such file")
         expect(failure).to_contain_text("Correct the path in the command")
         accessible(page)
 

@@ -278,6 +278,8 @@ class Supervisor(Succession):
                 self._make_up_for(order, error)
         if isinstance(event, Ready):
             self._listeners.ready(event.model)
+        elif isinstance(event, LookedAhead) and event.fails:  # why is known now, although no server was started
+            self._listeners.reported(event.model)
 
     def _perform(self, order: Order) -> None:
         match order:
