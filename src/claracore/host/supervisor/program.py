@@ -84,7 +84,7 @@ def folder_failed(command: str, number: int, cwd: str) -> SpawnFailed:
     return SpawnFailed(f"cannot start {command!r}: its working folder {cwd!r}: {os.strerror(number)}{way_out}")
 
 
-def permitted(path: str, mode: int) -> bool:
+def permitted(path: str | Path, mode: int) -> bool:
     """Whether the kernel would let this process do what `mode` (R_OK, X_OK) says, as it is: with its capabilities."""
     return os.access(path, mode, effective_ids=EFFECTIVE)
 
