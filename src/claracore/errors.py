@@ -201,6 +201,20 @@ class UpstreamFailed(ClaraCoreError):
     way_out = "Ask again; if it happens often, `claracore logs MODEL` says what the server was at."
 
 
+class MachineLost(ClaraCoreError):
+    """The machine that has the model does not answer, or has broken off its answer; 503 with Retry-After."""
+
+    status = 503
+    code = "machine_lost"
+    cause = "The machine that has the model does not answer, or has broken off its answer."
+    way_out = (
+        "Look at it: `claracore nodes` says since when and why. A name that several machines have moves on by itself."
+    )
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, retry_after_seconds=2)
+
+
 class QueueFull(ClaraCoreError):
     """Too many requests already wait for the model; 503 with Retry-After and the queue's length."""
 

@@ -263,6 +263,24 @@ def test_a_load_that_fails_is_a_swap_with_an_error() -> None:
     play(conversation)
 
 
+def test_a_load_that_is_cancelled_is_told_with_its_reason() -> None:
+    async def conversation(stage: Stage) -> None:
+        stage.journal.starting("b")
+        stage.time += 3.0
+        stage.models.slots["b"].displaced = Eviction("a")
+        stage.journal.stopping("b", StopReason.UNWANTED)
+        assert [swap.model for swap in stage.swaps] == ["b"], "told at once"
+        stage.journal.ended("b")
+        (swap,) = stage.history.swaps
+        assert (swap.cancelled, swap.error, swap.ended_because) == (True, None, "unloaded for a")
+        assert swap.total_seconds == 3.0
+        assert swap.ended_at is not None
+        assert stage.history.measured("b").load_seconds is None
+        assert not stage.counts.failures.values
+
+    play(conversation)
+
+
 def test_an_end_that_was_ordered_is_no_failure() -> None:
     async def conversation(stage: Stage) -> None:
         for end in (StopReason.TTL, StopReason.UNLOADED):
@@ -274,7 +292,7 @@ def test_an_end_that_was_ordered_is_no_failure() -> None:
         stage.journal.stopping("b", StopReason.UNWANTED)
         stage.journal.ended("b")
         assert not stage.counts.failures.values
-        assert [swap.error for swap in stage.history.swaps] == [None, None]
+        assert [(swap.error, swap.cancelled) for swap in stage.history.swaps] == [(None, False)] * 2 + [(None, True)]
         assert all(swap.ended_at is not None for swap in stage.history.swaps)
 
     play(conversation)

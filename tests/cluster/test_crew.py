@@ -76,3 +76,11 @@ def test_too_few_machines_are_told_with_each_reason() -> None:
     assert "needs 2 other machines" in text
     assert "'lap': it is drained" in text
     assert "none has joined" in missing("big", ONE, crew_of([], ONE, PlacementWish()))
+
+
+def test_those_that_could_are_told_too() -> None:
+    two = [replace(DESK, node="lap"), DESK]
+    text = missing("big", CrewNeed(8), crew_of(two, CrewNeed(8), PlacementWish()))
+    assert text == "model 'big' needs 8 other machines, and only 2 can run a part of it ('desk', 'lap')"
+    text = missing("big", CrewNeed(2), crew_of([replace(DESK, node="lap", drained=True), DESK], ONE, PlacementWish()))
+    assert text.endswith("only 1 can run a part of it ('desk'): 'lap': it is drained")

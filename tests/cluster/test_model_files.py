@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -127,3 +128,30 @@ def test_files_are_announced_and_given(tmp_path: Path) -> None:
     assert renamed.name == "a.gguf"
     assert o.entry["cmd"] == f"serve -m ${{file:a.gguf}} --mmproj {tmp_path}/gone.gguf"
     look(())
+
+
+class NoDownloads(DownloadStore):
+    def load(self) -> list[Download]:
+        return []
+
+
+def test_a_link_gives_nothing_away_but_models(tmp_path: Path) -> None:
+    folder, outside = tmp_path / "models", tmp_path / "outside"
+    for each in (folder, outside):
+        each.mkdir()
+    link, files = folder / "a.gguf", SharedFiles()
+    shared = FilesOfModels(At((folder,)), NoDownloads(), files)
+
+    def names_of(target: Path, content: bytes) -> list[str]:
+        target.write_bytes(content)
+        link.unlink(missing_ok=True)
+        link.symlink_to(target)
+        model = SharedModel("m", {"cmd": f"llama-server -m {link}"}, fetch=Fetch.HEAD)
+        return [file.name for file in shared((SharedOut(model, "all"),))[0].model.files]
+
+    assert names_of(outside / "shadow", b"root:*:1") == []
+    assert names_of(outside / "a disk of its own", b"GGUF and more") == ["a.gguf"]
+    assert names_of(folder / "blob", b"{{ template }}") == ["a.gguf"]
+    link.unlink()
+    os.mkfifo(link)  # whoever opens it waits for a writer
+    assert shared((out("m", f"llama-server -m {link}"),))[0].model.files == ()

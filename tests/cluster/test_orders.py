@@ -18,7 +18,9 @@ Order = Callable[..., Coroutine[Any, Any, None]]
 OWN_ERROR = {"error": {"message": "no such model", "type": "invalid_request_error", "code": "model_not_found"}}
 
 
-def ordered(order: Order, kind: NodeKind, answer: httpx2.Response | Exception) -> list[tuple[str, str, bytes]]:
+def ordered(
+    order: Order, kind: NodeKind, answer: httpx2.Response | Exception, *, joined: bool = False
+) -> list[tuple[str, str, bytes]]:
     """Give an order to a machine that answers so; return what it was asked."""
     asked: list[tuple[str, str, bytes]] = []
 
@@ -32,6 +34,7 @@ def ordered(order: Order, kind: NodeKind, answer: httpx2.Response | Exception) -
         return httpx2.AsyncClient(base_url=peer.proxy, transport=httpx2.MockTransport(answered))
 
     peer = PeerConfig.model_validate({"proxy": "http://desk:1/llm", "models": "auto"})
+    peer = peer.model_copy(update={"joined": joined})
     asyncio.run(order("desk", kind, peer, "org/a b", new_client=new_client))
     return asked
 
@@ -74,6 +77,12 @@ def test_what_is_in_the_way_is_said_with_the_machine(answer: httpx2.Response | E
         ordered(load_there, NodeKind.CLARACORE, answer)
     assert isinstance(raised.value, ClaraCoreError)
     assert "'desk'" in str(raised.value)
+
+
+def test_a_machine_that_has_joined_is_none_of_the_file() -> None:
+    with pytest.raises(NotDoneThere, match="lets its head load, and not unload; do it there") as raised:
+        ordered(unload_there, NodeKind.CLARACORE, httpx2.Response(403, json=OWN_ERROR), joined=True)
+    assert "apiKey" not in str(raised.value)
 
 
 def test_a_model_whose_server_has_no_health_is_loaded_all_the_same() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from claracore.core.cluster.model import Node, NodeKind, NodeReport, NodeState, PartReport
 from claracore.core.cluster.part import SharedModel
-from claracore.core.cluster.part_state import WantedPart
+from claracore.core.cluster.part_state import PartStanding, WantedPart, standing, why
 from claracore.core.cluster.shared import SharedOut
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster import part_sender
@@ -45,20 +45,21 @@ class KnownMachines:
 
 
 class Nodes:
-    """Takes what is sent; `answers` are why not, in turn."""
+    """Takes what is sent; `answers` are why not, in turn, `is_final` whether unread."""
 
-    def __init__(self, machines: KnownMachines, *answers: str) -> None:
+    def __init__(self, machines: KnownMachines, *answers: str, is_final: bool = False) -> None:
+        self._is_final = is_final
         self.sent: asyncio.Queue[tuple[str, list[str]]] = asyncio.Queue()
         self._machines = machines
         self._answers = list(answers)
 
-    async def put(self, peer: PeerConfig, part: dict[str, Any]) -> str:
+    async def put(self, peer: PeerConfig, part: dict[str, Any]) -> tuple[str, bool]:
         name, models = peer.proxy.removeprefix("http://"), [model["name"] for model in part["models"]]
         why = self._answers.pop(0) if self._answers else ""
         if not why:
             self._machines.reports(name, PartReport(True, self._machines.parts[name].part.revision))
         self.sent.put_nowait((name, models))
-        return why
+        return why, bool(why) and self._is_final
 
 
 def sender(machines: KnownMachines) -> PartSender:
@@ -121,6 +122,36 @@ def test_what_was_refused_is_not_sent_again_until_it_is_another_one(monkeypatch:
         assert nodes.sent.empty()
         sending.reconfigure((SharedOut(replace(X, entry={"cmd": "other ${PORT}"}), "all"),))
         assert await nodes.sent.get() == ("desk", ["x"])
+        await sending.close()
+
+    asyncio.run(run())
+
+
+def test_what_is_refused_unread_is_refused_and_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is too large, say: the node's own report knows nothing of it."""
+
+    async def run() -> None:
+        machines = KnownMachines()
+        machines.add("desk")
+        nodes = Nodes(machines, "at most 5000 items", is_final=True)
+        monkeypatch.setattr(part_sender, "_put", nodes.put)
+        sending = sender(machines)
+        shared = (SharedOut(X, "all"),)
+        sending.reconfigure(shared)
+        task = sending._sending["desk"]
+        await asyncio.wait_for(nodes.sent.get(), 10)
+        await task
+        for _ in range(2):
+            desk = machines.cluster.nodes["desk"]
+            assert standing(desk, machines.parts["desk"]) is PartStanding.REFUSED
+            assert why(desk, machines.parts["desk"]) == "at most 5000 items"
+            sending.look("desk")
+            assert not sending._sending
+            sending.reconfigure(shared)  # something else has changed
+        # The next run of it may be another version; so may the next part be a smaller one.
+        machines.cluster.nodes["desk"] = replace(desk, report=replace(NEW, identity="another run"))
+        sending.look("desk")
+        assert await asyncio.wait_for(nodes.sent.get(), 10) == ("desk", ["x"])
         await sending.close()
 
     asyncio.run(run())

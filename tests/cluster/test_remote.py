@@ -23,13 +23,13 @@ from claracore.core.config.load import load
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.peers import shared_names, with_found, with_peers
 from claracore.core.config.routing import PeerConfig
-from claracore.errors import ClaraCoreError
+from claracore.errors import ClaraCoreError, MachineLost
 from claracore.host.cluster.cluster import Cluster
 from claracore.host.cluster.identity import IDENTITY
 from claracore.host.cluster.machines import Machines
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.loop import Supervisor
-from claracore.host.supervisor.remote import ClusterRunner, MachineLost
+from claracore.host.supervisor.remote import ClusterRunner
 from claracore.host.supervisor.runner import RunListener, ServerRun
 from claracore.http.gateway.resolver import Resolver
 from claracore.http.gateway.targets import ActiveProfile

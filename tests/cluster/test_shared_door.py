@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from claracore.host.cluster import digesting
 from claracore.host.cluster.shared_files import SharedFiles
 from claracore.http.api.create import create_app
 from fakes.fake_head import shared
@@ -145,5 +146,38 @@ def test_the_checksum_is_read_once(door: AtDoor, monkeypatch: pytest.MonkeyPatch
         monkeypatch.setattr(os, "pread", pread)
         assert (await door.get(f"{PATH}?sha256")).json() == right
         assert sum(reads) <= 64 * 1024
+
+    play(talk())
+
+
+def test_a_small_file_does_not_wait_for_the_checksum_of_a_big_one(
+    door: AtDoor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(digesting, "SLICE_BYTES", 1 << 20)
+    big = tmp_path / "big.gguf"
+    big.write_bytes(bytes(1 << 20) * 64)
+    door.files.share({shared(NAME, BODY): door.path, shared("big.gguf", big.read_bytes()): big})
+    reads: list[tuple[int, int]] = []
+    original = os.pread
+
+    async def talk() -> None:
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def pread(descriptor: int, size: int, at: int) -> bytes:
+            data = original(descriptor, size, at)
+            if size == digesting.SLICE_BYTES:
+                reads.append((os.fstat(descriptor).st_size, len(data)))
+                loop.call_soon_threadsafe(begun.set)
+            return data
+
+        monkeypatch.setattr(os, "pread", pread)
+        of_big = asyncio.ensure_future(door.get("/api/shared/big.gguf?sha256"))
+        await begun.wait()
+        assert (await door.get(f"{PATH}?sha256")).json() == {"sha256": hashlib.sha256(BODY).hexdigest()}
+        assert not of_big.done()
+        assert (await of_big).json() == {"sha256": hashlib.sha256(big.read_bytes()).hexdigest()}
+        small = [number for number, (size, _) in enumerate(reads) if size == len(BODY)]
+        assert small == list(range(small[0], small[0] + 3))
+        assert small[-1] < len(reads) // 2
 
     play(talk())

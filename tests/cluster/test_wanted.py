@@ -92,6 +92,7 @@ def test_files_of_one_repository_come_together() -> None:
 
 def test_how_far_it_is_in_words() -> None:
     assert fetching_words("qwen.gguf", 41, 100, 170) == "fetching qwen.gguf 41 %, 3 min left"
+    assert fetching_words("qwen.gguf", 100, 100, 0) == "checking qwen.gguf"
     assert fetching_words("qwen.gguf", 0, 0, None) == "fetching qwen.gguf 0 B"
     [two] = wanted([model("m", ONE, TWO)], [], "/m")
     coming = {file.name: NodeFile(file.name, file.size, 50, fetching=True, left_seconds=9) for file in (ONE, TWO)}

@@ -10,6 +10,7 @@ import pytest
 from claracore.core.cluster.model import (
     Node,
     NodeEvent,
+    NodeExplained,
     NodeGone,
     NodeKind,
     NodeLost,
@@ -28,6 +29,7 @@ from claracore.core.cluster.watch import (
     LookAnswered,
     LookMissed,
     LookRefused,
+    Witness,
     answers_needed,
     followed,
     looked,
@@ -55,8 +57,8 @@ def node(state: NodeState) -> Node:
         (SILENT, LookMissed("no"), 101, []),
         (SILENT, LookMissed("no"), LATE, [NodeLost]),
         (LOST, LookAnswered(REPORT), LATE, [NodeUp, NodeTold]),
-        (LOST, LookRefused("no"), LATE, []),
-        (LOST, LookMissed("no"), LATE, []),
+        (LOST, LookRefused("no"), LATE, [NodeExplained]),
+        (LOST, LookMissed("no"), LATE, [NodeExplained]),
     ],
 )
 def test_what_becomes_of_a_node(state: NodeState, look: Look, now: float, events: list[type[NodeEvent]]) -> None:
@@ -81,6 +83,19 @@ def test_a_node_that_is_back_has_what_it_says_and_no_reason_any_more() -> None:
     assert (back.state, back.since, back.why) == (UP, 9, "")
     assert back.report is not None
     assert back.report.loaded == ("qwen",)
+
+
+def test_a_node_that_is_lost_says_the_latest_reason() -> None:
+    """It is back with another certificate, or refuses the key: that nobody listens there is true no more."""
+    lost = node(LOST)
+    assert looked(lost, LookRefused(lost.why), 120) == looked(lost, LookMissed(lost.why), 120) == ()
+    assert looked(lost, LookMissed("no answer yet", is_late=True), 120) == ()
+    for look in (LookRefused("Connection refused"), LookMissed("it refuses the key (401)")):
+        for witness in Witness:
+            [event] = looked(lost, look, 120, witness)
+            found = followed(lost, event)
+            assert (found.state, found.since, found.why) == (LOST, lost.since, look.why)
+            assert looked(found, look, 121, witness) == ()
 
 
 def test_since_is_when_the_silence_began() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e.instance import WAIT_SECONDS, until
+from e2e.instance import WAIT_SECONDS, fake, until
 from e2e.joined import NONE, Joined, X
 from e2e.ports import claracore
 from fakes.ports import free_port
@@ -63,6 +63,11 @@ def test_joined_over_restarts_drained_and_forgotten(machines: Joined) -> None:
     assert (machines.node() or {})["drained"]
     assert machines.ask("head", "DELETE", "/api/nodes/desk/drained").status == 204
     assert machines.head.chat("desk/x").status == 200
+    # A name with its machine has one place.
+    places = machines.head.ask("GET", "/api/places/desk/x").json
+    assert ([place["node"] for place in places["places"]], places["others"]) == (["desk"], [])
+    assert [place["node"] for place in machines.head.ask("GET", "/api/places/z").json["places"]] == ["local"]
+    assert "'desk/nobody'" in machines.head.ask("GET", "/api/places/desk/nobody").message
     # It may join again, and is there once.
     machines.join(machines.invite())
     machines.until_up()
@@ -71,6 +76,24 @@ def test_joined_over_restarts_drained_and_forgotten(machines: Joined) -> None:
     assert (forgotten.returncode, "desk is forgotten" in forgotten.stdout) == (0, True), forgotten.stderr
     until(lambda: machines.node() is None and machines.head.chat("desk/x").status == 404)
     assert machines.ask("head", "DELETE", "/api/nodes/desk").status == 404
+
+
+def test_a_machine_that_joins_takes_no_name_of_the_heads(machines: Joined) -> None:
+    """Its `x` would be `desk/x`, which the head has itself: that one stays loaded, and is what answers."""
+    machines.start("head", f"models:\n  desk/x: {{cmd: '{fake()} --alias ours'}}\n")
+    node = machines.start("node", X.replace("'}", " --alias theirs'}"))
+    assert machines.head.chat("desk/x").json["model"] == "ours"
+    before = machines.head.ask("GET", "/running").json["running"]
+    machines.keys["node"] = machines.join(machines.invite()).json["admin_key"]
+    until(lambda: (machines.node() or {}).get("hidden") == ["x"])
+    assert machines.head.chat("desk/x").json["model"] == "ours"
+    assert machines.head.ask("GET", "/running").json["running"] == before
+    assert machines.head.chat("x").status == 404
+    assert node.ask("GET", "/running", None, {"Authorization": f"Bearer {machines.keys['node']}"}).json["running"] == []
+    findings = machines.head.ask("GET", "/api/config").json["findings"]
+    assert any("model 'x' of machine 'desk' is not listed" in each["message"] for each in findings)
+    listed = claracore(machines.head.folder, "nodes", "--url", machines.head.url)
+    assert "desk: not to be had from here, for names of this machine are the same: x" in listed.stdout
 
 
 def test_a_selector_follows_who_joins_and_leaves(machines: Joined) -> None:

@@ -7,12 +7,13 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from e2e.instance import Instance, configured, fake, instance
+from e2e.instance import Instance, configured, fake, instance, until
 from fakes import command
 from fakes.ports import free_run
 
@@ -104,6 +105,19 @@ def test_an_emptied_file_is_no_order_to_stop_every_model(served: Instance) -> No
     assert served.running() == before
     (served.folder / "config.yaml").write_text(f"startPort: {START}\nmodels: {{}}\n")
     served.line("removed: a, b, d")
+
+
+def test_who_waits_for_a_model_that_is_taken_out_hears_of_it_while_others_run(served: Instance) -> None:
+    replace(served, {**BEFORE, "slow": f"cmd: '{fake('--loading')}'"})
+    until(lambda: served.ask("GET", "/v1/models/slow").status == 200)
+    with ThreadPoolExecutor() as pool:
+        waiting = [pool.submit(served.chat, "slow") for _ in range(2)]
+        until(lambda: 'claracore_requests_waiting{model="slow"} 2' in served.ask("GET", "/metrics").body.decode())
+        replace(served, BEFORE)
+        answers = [each.result(timeout=60) for each in waiting]
+    assert [(answer.status, answer.json["error"]["code"]) for answer in answers] == [(404, "model_not_found")] * 2
+    assert served.chat("a").status == 200
+    assert not any("Traceback" in line for line in served.lines)
 
 
 def test_sighup_reloads_and_the_same_configuration_is_no_change(served: Instance) -> None:

@@ -32,7 +32,7 @@ BEGUN = (
 TEXT = """
 models: {}
 peers:
-  one: {proxy: "http://127.0.0.1:1", models: auto, filters: {setParams: {from: one}}}
+  one: {proxy: "http://127.0.0.1:1", models: auto, apiKey: ours, filters: {setParams: {from: one}}}
   two: {proxy: "http://127.0.0.1:2", models: auto, filters: {setParams: {only: two}, stripParams: from}}
 placement: {prefer: [one, two]}
 """
@@ -162,6 +162,33 @@ def test_it_goes_to_the_other_machine_with_the_body_meant_for_it(script: Script)
     play(conversation)
 
 
+@pytest.mark.parametrize("status", [b"401 Unauthorized", b"403 Forbidden"])
+def test_a_machine_that_does_not_take_our_key_is_passed_over_and_named(status: bytes) -> None:
+    refuses = b"HTTP/1.1 " + status + b"\r\nContent-Length: 16\r\n\r\nno valid API key"
+
+    async def conversation() -> None:
+        async with both(answers(refuses), answers(OK)) as (_one, _two, running):
+            assert (await running.say(ASK)).startswith(b"HTTP/1.1 200 ")
+            answer = await running.say(post("/v1/chat/completions", BODY.replace(b'"x"', b'"one/x"')))
+            assert answer.startswith(b"HTTP/1.1 502 ")
+            words = f"machine 'one', which has model 'one/x', does not take our key ({status[:3].decode()})"
+            error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+            assert (error["message"], error["code"]) == (words, "machine_refuses_key")
+
+    play(conversation)
+
+
+def test_the_clients_own_key_is_its_own_affair() -> None:
+    refuses = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nwrong"
+
+    async def conversation() -> None:
+        async with both(answers(OK), answers(refuses)) as (_one, _two, running):
+            named = post("/v1/chat/completions", BODY.replace(b'"x"', b'"two/x"'))  # there is no key of ours for it
+            assert (await running.say(named)).startswith(b"HTTP/1.1 401 ")
+
+    play(conversation)
+
+
 def test_an_address_where_nobody_listens_is_passed_over() -> None:
     async def conversation() -> None:
         async with (
@@ -177,7 +204,7 @@ def test_once_to_each_place_and_then_the_error_of_the_last() -> None:
     async def conversation() -> None:
         async with both(breaks_off, breaks_off) as (_one, _two, running):
             answer = await running.say(ASK)
-            assert answer.startswith(b"HTTP/1.1 502 ")
+            assert answer.startswith(b"HTTP/1.1 503 ")
             assert b"machine 'two', which has model 'two/x', did not answer" in answer
             assert len(running.supervisor.finished) == 2
 
@@ -207,7 +234,11 @@ def test_a_request_that_names_its_machine_stays_there() -> None:
     async def conversation() -> None:
         async with both(breaks_off, answers(OK)) as (_one, two, running):
             named = post("/v1/chat/completions", BODY.replace(b'"x"', b'"one/x"'))
-            assert (await running.say(named)).startswith(b"HTTP/1.1 502 ")
+            answer = await running.say(named)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            assert b"retry-after: 2" in answer.lower()
+            assert b'"code":"machine_lost"' in answer.replace(b": ", b":")
+            assert b"machine 'one', which has model 'one/x', did not answer" in answer
             assert not two.seen
 
     play(conversation)
@@ -289,7 +320,7 @@ def test_what_another_machine_has_sent_on_does_not_wander() -> None:
     async def conversation() -> None:
         async with both(breaks_off, answers(OK)) as (_one, two, running):
             sent_on = post("/v1/chat/completions", BODY, more="Via: 1.1 claracore-0123456789abcdef\r\n")
-            assert (await running.say(sent_on)).startswith(b"HTTP/1.1 502 ")
+            assert (await running.say(sent_on)).startswith(b"HTTP/1.1 503 ")
             assert not two.seen
 
     play(conversation)

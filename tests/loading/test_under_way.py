@@ -35,3 +35,18 @@ def test_weights_that_are_in_the_page_cache_are_not_said_to_be_read_from_nothing
     assert half.words == "reading weights 4.0 of 8.0 GiB"
     none = LoadUnderWay(0.0, Looked("engine", ModelFile(8 << 30, 8 << 30), None)).expected(here, 0.5)
     assert none.words in {"reading weights 0.0 of 8.0 GiB", "reading weights 0.1 of 8.0 GiB"}
+
+
+def test_a_program_that_was_never_started_is_not_far_before_it_reads() -> None:
+    """Seen: `starting 99 %` for five seconds beside "starting the engine", by the load of another model."""
+    load = LoadUnderWay(0.0, Looked("wrapped", ModelFile(94 * MIB, 0), Forecast(1.0, guessed=True)))
+    starting = Running(ModelState.STARTING, pid=1)
+    at = [load.expected(starting, now) for now in (0.5, 6.0)]
+    assert [(each.progress, each.words) for each in at] == [(None, "starting the engine")] * 2
+    assert [each.left_seconds for each in at] == [1.0, None]
+    reading = Running(ModelState.STARTING, pid=1, loading=Loading("", 0.0), phase=LoadPhase.WEIGHTS)
+    load.enter(reading, 6.0)
+    found = load.expected(reading, 6.5)
+    assert found.progress == pytest.approx(0.5, abs=0.1), "by the time since it reads"
+    own = LoadUnderWay(0.0, Looked("wrapped", ModelFile(94 * MIB, 0), Forecast(7.0, 1.0)))
+    assert own.expected(starting, 3.5).progress == pytest.approx(0.5)

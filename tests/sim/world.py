@@ -51,7 +51,10 @@ from claracore.core.scheduler.eviction import Group, Groups
 from claracore.core.scheduler.matrix import Matrix
 from claracore.core.scheduler.policy import EvictionRule, ModelPolicy, Policy, Situation
 from claracore.core.scheduler.slot import Nap
-from claracore.types import ModelState
+from claracore.errors import ClaraCoreError
+from claracore.host.supervisor.refusals import circumstances, refusal
+from claracore.host.supervisor.waiting import WaitingRequest
+from claracore.types import Endpoint, ModelState
 
 MODELS = [f"m{number}" for number in range(6)]
 LONGEST_ANSWER = 8.0
@@ -108,6 +111,16 @@ def random_matrix(dice: random.Random) -> Matrix:
         else tuple(Together(tuple(either() for _ in range(dice.randint(1, 3)))) for _ in range(dice.randint(1, 3)))
     )
     return Matrix(sets, {model: dice.randint(1, 3) for model in MODELS})
+
+
+class Unheard:
+    """A waiter that nobody asks."""
+
+    def serve(self, endpoint: Endpoint) -> None:
+        raise AssertionError(endpoint)
+
+    def refuse(self, error: ClaraCoreError) -> None:
+        raise AssertionError(error)
 
 
 class World:
@@ -240,6 +253,7 @@ class World:
             case Refuse(request, reason):
                 model, since = self.waiting.pop(request)
                 self.refused += 1
+                self.put_in_words(request, reason, model, since)
                 self.check_refusal(request, reason, model, since)
             case TryAgain(model, how):
                 self.try_again(model, how)
@@ -247,6 +261,12 @@ class World:
                 self.look_before(model)
             case Measure() | TellMissing() | Sleep() | Wake():
                 raise AssertionError("no rule counts bytes")
+
+    def put_in_words(self, request: int, reason: RefuseReason, model: str, since: float) -> None:
+        """Whatever a request is refused for, its client is told, by the words of the real loop."""
+        waiting = WaitingRequest(Unheard(), model, since)
+        about = circumstances(self.scheduler, self.policy.models, waiting, self.now, None, None)
+        assert refusal(reason, about).message, f"{request} is refused without a word"
 
     def look_before(self, model: str) -> None:
         assert model not in self.looking, "it is looked once at a time"

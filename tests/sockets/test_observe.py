@@ -9,9 +9,10 @@ import pytest
 
 from claracore.core.cluster.ray_ports import WORKER_PURPOSE
 from claracore.core.ports.listen import Listen
-from claracore.core.ports.ranges import PortPlan
+from claracore.core.ports.ranges import PortPlan, Range
 from claracore.core.ports.report import PortState
 from claracore.host.cluster.ray_seen import holders
+from claracore.host.sockets import observe as observing
 from claracore.host.sockets.history import load_history, save_history
 from claracore.host.sockets.host import ephemeral_range, own_hosts, privileged_below, reserved_ephemeral_ports
 from claracore.host.sockets.ledger import Ledger, living_instances
@@ -106,6 +107,21 @@ def test_a_stranger_is_seen_in_a_range_though_nobody_is_planned_there(tmp_path: 
             assert ports[2] not in seen
         (row,) = (row for row in running_report(ours, config("a"), {}).ports if row.port == ports[3])
         assert (row.model, row.state) == (None, "stranger")
+
+
+def test_a_stranger_far_behind_the_last_planned_port_is_seen_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other_one = sorted((free_port(), free_port()))
+    plan = PortPlan(Listen(), (Range("(default)", one - 200, 65535, ("a",)),), {"a": one - 200})
+    with stranger(one) as other, stranger(other_one), keeper(plan, tmp_path, hold=False) as ours:
+        for seen in (observe_running(ours, {}), observe(plan, tmp_path)):
+            assert (seen[one].state, seen[one].pid) == (PortState.STRANGER, other.pid)
+            assert seen[other_one].state is PortState.STRANGER
+            assert one + 1 not in seen
+        monkeypatch.setattr(observing, "NAMED", 0)
+        cheap = observe_running(ours, {})[one]
+        assert (cheap.state, cheap.pid) == (PortState.STRANGER, None), "that it is there costs nothing to say"
 
 
 def test_an_external_server_is_named_before_and_while_it_serves_a_model(tmp_path: Path) -> None:

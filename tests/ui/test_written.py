@@ -23,6 +23,20 @@ CODE = f"""\
    > ```sh
    > curl http://127.0.0.1:5800/v1/models{"x" * 90}
    > ```
+
+- a bullet
+
+  ```js
+  let a = 1;
+  ```
+
+> a quotation
+>
+> ```js
+> let b = 2;
+> ```
+
+And words that go on after all of it, in more pieces than one.
 """
 TABLE = """\
 | Model | Parameters | Context | Licence | Recommended use |
@@ -45,6 +59,25 @@ WHOLE = """(words) => words.map((word) => {
   return range.getClientRects().length;
 })"""
 """How many lines each word of a table has."""
+END = "And words"
+IN_PIECES = """(held) => {
+  const fetched = window.fetch;
+  window.fetch = async (...asked) => {
+    const reply = await fetched(...asked);
+    if (!String(asked[0]?.url ?? asked[0]).includes('/v1/chat/completions')) return reply;
+    const pieces = (await reply.text()).split(/(?<=\\n\\n)/).map((each) => new TextEncoder().encode(each));
+    let next = 0;
+    const body = new ReadableStream({
+      async pull(stream) {
+        await (next === held ? new Promise((resolve) => (window.goOn = resolve)) : new Promise(requestAnimationFrame));
+        if (next < pieces.length) stream.enqueue(pieces[next++]);
+        else stream.close();
+      },
+    }, { highWaterMark: 0 });
+    return new Response(body, reply);
+  };
+}"""
+"""Has answers drawn piece by piece, with a halt before one of them until `goOn` is called."""
 
 
 def writes(page: Page, text: str, *, before: tuple[dict[str, object], ...] = ()) -> None:
@@ -76,16 +109,39 @@ def test_code_in_a_list_is_a_block_that_scrolls_by_itself(page: Page, parrots: S
     writes(page, CODE)
     asked(page, parrots, width)
     answer = answers(page).first
-    blocks = answer.locator("li figure")
+    blocks = answer.locator("ol figure")
     expect(blocks).to_have_count(2)
     expect(blocks.first).to_contain_text("sums.py")
     expect(blocks.first.locator(".hljs-keyword").first).to_have_text("def")
-    expect(answer.get_by_role("button", name="Copy the code")).to_have_count(2)
+    expect(answer.get_by_role("button", name="Copy the code")).to_have_count(4)
+    for code in ("def total", "curl http", "let a = 1;", "let b = 2;"):
+        expect(answer.locator("pre", has_text=code)).to_have_count(1)
     expect(blocks.last.locator("xpath=ancestor::blockquote")).to_have_count(1)
     shot(page, f"code-{width}")
     pane = page.get_by_role("group", name="Messages of")
     assert pane.evaluate("each => each.scrollWidth <= each.clientWidth")
     assert blocks.first.locator("pre").evaluate("each => each.scrollWidth > each.clientWidth") or width > 1000
+
+
+def test_code_in_a_list_stays_as_it_is_while_the_answer_goes_on_after_it(page: Page, parrots: Server) -> None:
+    writes(page, CODE)
+    page.add_init_script(f"({IN_PIECES})({CODE.index(END) // 20 + 2})")
+    page.goto(f"{parrots.url}/ui/chat?model=smollm2")
+    say(page, "Well?")
+    answer = answers(page).first
+    page.wait_for_function("() => window.goOn")
+    expect(answer.locator("pre", has_text="let b = 2;")).to_have_count(1)
+    code = answer.locator("pre", has_text="def total")
+    code.evaluate("each => getSelection().selectAllChildren(each)")
+    answer.get_by_role("button", name="Copy the code").first.focus()
+    page.evaluate("() => window.goOn()")
+    done(answer)
+    shot(page, "code-went-on")
+    expect(answer.get_by_text(END)).to_be_visible()
+    for part in ("def total", "curl http", "let a = 1;", "let b = 2;"):
+        expect(answer.locator("pre", has_text=part)).to_have_count(1)
+    assert "def total" in page.evaluate("() => String(getSelection())")
+    expect(answer.get_by_role("button", name="Copy the code").first).to_be_focused()
 
 
 @pytest.mark.parametrize("width", [1280, 390])

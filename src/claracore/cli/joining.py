@@ -37,7 +37,8 @@ def forget(*, name: str, url: str | None) -> None:
         say(f"{name} is forgotten, and knows it: our key there is removed, and what came from here")
         return
     say(f"{name} is forgotten here; it could not be told: {untold}")
-    say("it finds out when it reaches this machine again; to have it leave before, type there: claracore leave")
+    say("it finds out when it reaches this machine again; to have it leave before, unless it has joined another one")
+    say("meanwhile (`claracore nodes` there says so), type there: claracore leave")
 
 
 def leave(*, url: str | None) -> None:

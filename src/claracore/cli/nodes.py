@@ -37,7 +37,8 @@ def nodes(*, url: str | None, as_json: bool) -> None:
     if (head := found.get("head")) is not None:
         say(f"{head_words(head)}\n")
     say("\n".join(table(HEAD, [node_cells(row) for row in found["nodes"]])))
-    for line in (*configuration_lines(found["nodes"]), *file_lines(found["nodes"])):
+    rows = found["nodes"]
+    for line in (*configuration_lines(rows), *hidden_lines(rows), *file_lines(rows)):
         say(line)
 
 
@@ -50,6 +51,15 @@ def configuration_lines(rows: list[dict[str, Any]]) -> list[str]:
             why = f": {found['why']}" if found["why"] else ""
             lines.append(f"{row['name']}: {WORDS_OF_CONFIGURATION[found['state']]}{why}")
     return lines
+
+
+def hidden_lines(rows: list[dict[str, Any]]) -> list[str]:
+    """Return a line for each machine with models whose names are this machine's own."""
+    return [
+        f"{row['name']}: not to be had from here, for names of this machine are the same: {', '.join(row['hidden'])}"
+        for row in rows
+        if row.get("hidden")
+    ]
 
 
 def file_lines(rows: list[dict[str, Any]]) -> list[str]:
@@ -68,7 +78,7 @@ def node_cells(row: dict[str, Any]) -> list[str]:
         f"{each['device']} {gib(each['free_bytes'])} of {gib(each['total_bytes'])}" for each in row["memory"]
     )
     since = lasting(max(0.0, time.time() - row["since"]))
-    loaded = ", ".join(row["loaded"])
+    loaded = ", ".join([*row["loaded"], *row.get("ranks", ())])
     state = "drained" if row["drained"] and row["state"] == "up" else row["state"]
     return [
         row["name"], row["kind"], state, since, memory, loaded, str(row["requests"]), row["version"], row["why"],

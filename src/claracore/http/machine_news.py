@@ -89,6 +89,7 @@ class MachineNews:
         except FileUnusable as error:
             logger.error("%s; the machines that have joined are not followed", error)  # noqa: TRY400 - no bug
         finally:
+            self.own_head.known.set()
             self._machines.cluster.complete.set()
 
     def apply(self, config: Config) -> None:

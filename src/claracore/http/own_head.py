@@ -48,6 +48,8 @@ class OwnHead:
         self._ray = ray
         self._keys = keys
         self._asking: asyncio.Task[None] | None = None
+        self.known = asyncio.Event()
+        """Set when it is known, after a start, whether this machine has a head, and which."""
         self.head: HeadOfNode | None = None
         self.standing = Standing.UNHEARD
         self.parted: Parted | None = None
@@ -57,7 +59,8 @@ class OwnHead:
 
     async def begin(self, known: Remembered) -> None:
         """Go on with the head of the last run."""
-        self.parted = known.parted
+        self.parted, self.head = known.parted, known.head
+        self.known.set()
         if known.head is not None:
             await self._have(known.head)
 

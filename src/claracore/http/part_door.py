@@ -77,14 +77,15 @@ class PartDoor:
         self.on_taken: Callable[[Part], None] = lambda _part: None
         """Who is told of every part that is taken, the empty one too."""
 
-    def accepts(self, grant: Grant | None) -> bool:
-        """Whether who calls may write the part."""
+    async def accepts(self, grant: Grant | None) -> bool:
+        """Whether who calls may write the part; right after a start that is known a moment later."""
+        await self._own_head.known.wait()
         head = self._own_head.head
         return grant is not None and head is not None and grant.name == head.key_name and grant.may(Right.NODE)
 
     async def take(self, grant: Grant | None, part: Part) -> PartTaken:
         """Take over a part. Raises NotThisHead, PartRefused, FileUnusable, DiskFull; then the former one goes on."""
-        if not self.accepts(grant):
+        if not await self.accepts(grant):
             raise NotThisHead
         return await self._take(part)
 

@@ -48,6 +48,12 @@ test('the time to unloading runs on between news, and only while nothing is aske
   expect(ttlLeft({ ...idle, state: 'stopping' }, 1000, 11_000)).toBe(null);
 });
 
+test('models are called by their names while one waits', () => {
+  const a = model('a', { name: 'Alpha', waits_for: { cause: 'unloading', models: ['b', 'gone'] } });
+  const models = [a, model('b', { name: 'Beta' })];
+  expect(waitingFor('a', models, [])).toBe('Unloading Beta and gone to make room for Alpha');
+});
+
 test('who waits is told for what, as the server says it', () => {
   const say = (more: Partial<Model>, flights = [flight(1)]) => waitingFor('a', [model('a', more)], flights);
   const waits = (cause: Wait['cause'], models: string[] = []) => ({ waits_for: { cause, models } });
@@ -55,6 +61,7 @@ test('who waits is told for what, as the server says it', () => {
   expect(say({ state: 'starting', progress_message: 'Loading model' })).toBe('Loading a');
   expect(say({ state: 'starting', progress: 0.9, progress_message: 'warming up' })).toBe('Loading a 90 % (warming up)');
   expect(say({ state: 'starting', progress: 0.2, expected_seconds: 8.2 })).toBe('Loading a 20 %, about 8 s');
+  expect(say({ state: 'starting', name: 'SmolLM2 135M', progress: 0.47 })).toBe('Loading SmolLM2 135M 47 %');
   expect(say({ ...waits('answers', ['b']), expected_seconds: 8 })).toBe(
     'Queued behind b, which has answers to give, then about 8 s',
   );

@@ -73,41 +73,48 @@ export function ttlLeft(model: Model, heardAtMs: number, nowMs: number): number 
 export function waitingFor(id: string, models: readonly Model[], flights: readonly Flight[]): string {
   const model = models.find((each) => each.id === id || each.aliases.includes(id));
   if (!model) return 'Waiting for the answer';
-  const reason = waitReason(model);
+  const reason = waitReason(model, models);
   const place = flights.filter((flight) => flight.model === model.id && flight.state === 'waiting').at(-1)?.position;
   if (reason) return `${reason}${place && place > 1 ? ` (place ${place} in the queue)` : ''}`;
   if (model.state === 'starting') return loading(model);
-  return model.state === 'ready' ? 'Reading the prompt' : `Starting ${model.id}`;
+  return model.state === 'ready' ? 'Reading the prompt' : `Starting ${nameOf(model)}`;
+}
+
+/** As a person knows it. */
+export function nameOf(model: Pick<Model, 'id' | 'name'>): string {
+  return model.name || model.id;
 }
 
 /** What the requests that wait for a model wait for, and what follows; empty when none waits, or for nothing that lasts. */
-export function waitReason(model: Model): string {
-  const reason = reasonToWait(model);
+export function waitReason(model: Model, all: readonly Model[]): string {
+  const reason = reasonToWait(model, all);
   const load = model.state === 'stopped' ? about(model.expected_seconds) : '';
   return reason && load ? `${reason}, then ${load}` : reason;
 }
 
-function reasonToWait(model: Model): string {
+function reasonToWait(model: Model, all: readonly Model[]): string {
   if (!model.waits_for) return '';
   const { cause, models } = model.waits_for;
-  const others = models.join(' and ');
+  const named = (id: string) => nameOf(all.find((each) => each.id === id) ?? { id, name: '' });
+  const others = models.map(named).join(' and ');
+  const own = nameOf(model);
   switch (cause) {
     case 'loading':
       return loading(model);
     case 'returning':
-      return `${model.id} is ending and starts again right after`;
+      return `${own} is ending and starts again right after`;
     case 'places':
-      return `${model.id} answers as many requests as it may`;
+      return `${own} answers as many requests as it may`;
     case 'answers':
       return `Queued behind ${others}, which ${models.length > 1 ? 'have' : 'has'} answers to give`;
     case 'loads':
       return `Queued behind ${others}, which ${models.length > 1 ? 'are' : 'is'} being loaded`;
     case 'unloading':
-      return `Unloading ${others} to make room for ${model.id}`;
+      return `Unloading ${others} to make room for ${own}`;
     case 'memory':
       return 'Waiting until memory of models that have ended is free';
     case 'preparing':
-      return `Fetching what ${model.id} needs; what runs goes on meanwhile`;
+      return `Fetching what ${own} needs; what runs goes on meanwhile`;
     case 'turn':
       return `Queued behind ${others}, asked for earlier`;
   }
@@ -118,7 +125,7 @@ export function loading(model: Model): string {
   const percent = model.progress == null ? '' : ` ${Math.round(model.progress * 100)} %`;
   const message = loadMessage(model);
   const left = about(model.expected_seconds);
-  return `Loading ${model.id}${percent}${message ? ` (${message})` : ''}${left ? `, ${left}` : ''}`;
+  return `Loading ${nameOf(model)}${percent}${message ? ` (${message})` : ''}${left ? `, ${left}` : ''}`;
 }
 
 /** What the engine says while it loads, unless that is only that it loads. */

@@ -32,6 +32,8 @@ class Notices {
   /** The same; returns the number by which it can be closed before its time. */
   post(text: string, kind: Notice['kind'], action?: NoticeAction): number {
     const id = this.#next++;
+    // Said twice at once, it stands there once.
+    this.all = this.all.filter((each) => each.text !== text || each.kind !== kind);
     this.all.push({ id, kind, text, action });
     // Errors stay until they are closed: they may need to be read twice. What can be taken back stays for longer.
     if (kind === 'ok') setTimeout(() => this.#over(id), action ? LONG : SHORT);

@@ -148,6 +148,7 @@ export function swap(phases: Partial<Swap['phases']>, more: Partial<Swap> = {}):
     error: null,
     ended_at: null,
     because: '',
+    cancelled: false,
     phases: { ...none, ...phases },
     ...more,
   };

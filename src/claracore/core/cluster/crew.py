@@ -97,9 +97,14 @@ def why_not(offer: CrewOffer, need: CrewNeed) -> str | None:
 def missing(model: str, need: CrewNeed, crew: Crew) -> str:
     """Say that there are too few machines, and of each that there is why it is none of them."""
     others = "1 other machine" if need.others == 1 else f"{need.others} other machines"
-    known = "; ".join(f"{node!r}: {why}" for node, why in sorted(crew.unable.items()))
-    none = "none has joined, and no peer is followed"
-    return f"model {model!r} needs {others}, and has not got them: {known or none}"
+    can = f"only {len(crew.able)} can run a part of it ({', '.join(map(repr, crew.able))})" if crew.able else ""
+    known = [f"{node!r}: {why}" for node, why in sorted(crew.unable.items())]
+    none = [] if can or known else ["none has joined, and no peer is followed"]
+    return f"model {model!r} needs {others}, and {can or 'has not got them'}{_after_colon(known or none)}"
+
+
+def _after_colon(reasons: Sequence[str]) -> str:
+    return f": {'; '.join(reasons)}" if reasons else ""
 
 
 def _is_public(address: str) -> bool:

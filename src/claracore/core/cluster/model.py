@@ -196,6 +196,15 @@ class NodeLost:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeExplained:
+    """It is lost as before, and by now for another reason."""
+
+    node: str
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeGone:
     """It is not to be followed any more."""
 
@@ -203,4 +212,4 @@ class NodeGone:
     at: float
 
 
-NodeEvent = NodeUp | NodeTold | NodeSilent | NodeLost | NodeGone
+NodeEvent = NodeUp | NodeTold | NodeSilent | NodeLost | NodeExplained | NodeGone

@@ -134,17 +134,18 @@ def _model_of_json(found: dict[str, Any]) -> SharedModel:
     name, entry = found["name"], found["entry"]
     if not isinstance(name, str) or not name.strip() or not name.isprintable() or not isinstance(entry, dict):
         raise TypeError
-    if not _is_shallow(entry, DEEPEST):
+    if not is_shallow(entry, DEEPEST):
         raise ValueError
     files = tuple(_file_of_json(each) for each in found["files"])
     return SharedModel(name, entry, files, Fetch(found["fetch"]))
 
 
-def _is_shallow(value: object, left: int) -> bool:
+def is_shallow(value: object, left: int) -> bool:
+    """Whether a value is nested no more than `left` deep."""
     if not isinstance(value, dict | list):
         return True
     inner = value.values() if isinstance(value, dict) else value
-    return left > 0 and all(_is_shallow(each, left - 1) for each in inner)
+    return left > 0 and all(is_shallow(each, left - 1) for each in inner)
 
 
 def _file_of_json(found: dict[str, Any]) -> SharedFile:

@@ -9,6 +9,8 @@ node, needs no memory of what was sent: what is said now decides.
 | the revision that it is to have | current | no |
 | that it has refused the revision that it is to have | refused | no, until it or the head has another configuration |
 | another revision, or none | older | yes |
+
+One that it has refused unread (it is too large) it does not know of: the head remembers that for as long as it runs.
 """
 
 from __future__ import annotations
@@ -47,6 +49,10 @@ class WantedPart:
     part: Part = field(default_factory=Part)
     models: Mapping[str, str] = field(default_factory=dict)
     """The revision of each model, by its name."""
+    refused: str = ""
+    """Why the node has refused it unread (it is too large, say), so that its own report knows nothing of it."""
+    refused_by: str = ""
+    """Which run of the node has (`NodeReport.identity`): the next one may take it."""
 
     @classmethod
     def of(cls, part: Part) -> WantedPart:
@@ -61,9 +67,13 @@ def standing(node: Node, wanted: WantedPart) -> PartStanding:
         return PartStanding.CLOSED if wanted.models and node.report is not None else PartStanding.NONE
     if report.revision == wanted.part.revision:
         return PartStanding.CURRENT if wanted.models else PartStanding.NONE
-    if report.refused == wanted.part.revision != NO_PART:
+    if report.refused == wanted.part.revision != NO_PART or _is_refused_unread(node, wanted):
         return PartStanding.REFUSED
     return PartStanding.OLDER
+
+
+def _is_refused_unread(node: Node, wanted: WantedPart) -> bool:
+    return bool(wanted.refused) and node.report is not None and node.report.identity == wanted.refused_by
 
 
 def is_to_be_sent(node: Node, wanted: WantedPart) -> bool:
@@ -88,4 +98,6 @@ def why(node: Node, wanted: WantedPart) -> str:
     found = standing(node, wanted)
     if found is PartStanding.CLOSED:
         return NOT_TAKEN
-    return report.why if found is PartStanding.REFUSED and report is not None else ""
+    if found is not PartStanding.REFUSED or report is None:
+        return ""
+    return report.why if report.refused == wanted.part.revision else wanted.refused

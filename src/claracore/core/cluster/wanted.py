@@ -189,7 +189,9 @@ def shipments(models: Iterable[WantedModel]) -> tuple[Shipment, ...]:
 
 
 def fetching_words(name: str, done: int, total: int, left_seconds: float | None) -> str:
-    """Say how far a file is: `fetching qwen.gguf 41 %, 3 min left`."""
+    """Say how far a file is: `fetching qwen.gguf 41 %, 3 min left`; when all of it is here it is still checked."""
+    if total and done >= total:
+        return f"checking {name}"
     share = f"{100 * done // total} %" if total else gb(done)
     left = f", {lasting(left_seconds)} left" if left_seconds is not None else ""
     return f"fetching {name} {share}{left}"

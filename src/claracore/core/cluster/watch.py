@@ -28,6 +28,7 @@ from typing import Final, assert_never
 from claracore.core.cluster.model import (
     Node,
     NodeEvent,
+    NodeExplained,
     NodeGone,
     NodeLost,
     NodeReport,
@@ -86,6 +87,8 @@ class LookMissed:
     """No answer came in time, or none that can be read."""
 
     why: str
+    is_late: bool = False
+    """Whether an answer may still come to this very look."""
 
 
 Look = LookAnswered | LookRefused | LookMissed
@@ -101,10 +104,13 @@ def looked(node: Node, look: Look, now: float, witness: Witness = Witness.NONE) 
     match look:
         case LookAnswered(report):
             return (*_by_answer(node, report, now), NodeTold(node.name, now, report))
+        case LookRefused(why) | LookMissed(why) if node.state is NodeState.LOST:
+            is_news = why != node.why and look != LookMissed(why, is_late=True)
+            return (NodeExplained(node.name, now, why),) if is_news else ()
         case LookRefused(why):
-            return () if node.state is NodeState.LOST else (NodeLost(node.name, now, why),)
+            return (NodeLost(node.name, now, why),)
         case LookMissed(why) if witness is Witness.GONE:
-            return () if node.state is NodeState.LOST else (NodeLost(node.name, now, f"{why}; Ray has lost it, too"),)
+            return (NodeLost(node.name, now, f"{why}; Ray has lost it, too"),)
         case LookMissed(why):
             if _falls_silent(node) or (node.state is NodeState.SILENT and node.why == NOT_HEARD_YET):
                 return (NodeSilent(node.name, now, why),)
@@ -155,6 +161,8 @@ def followed(node: Node, event: NodeEvent) -> Node:
             return replace(node, state=NodeState.SILENT, since=at, why=why, lapses=lapses, answers=0)
         case NodeLost(_, at, why):
             return replace(node, state=NodeState.LOST, since=at, why=why, answers=0)
+        case NodeExplained(_, _, why):
+            return replace(node, why=why)
         case NodeGone():
             raise ValueError(f"node {node.name!r} is gone")
         case _:

@@ -320,7 +320,12 @@ class Config(Entrance):
         return self._groups.get(model_id, PEERS_GROUP if model_id in self._of_peers else DEFAULT_GROUP)
 
     def is_followed(self, name: str) -> bool:
-        """Whether a name is a model, as far as can be known, of a peer whose models are found while ClaraCore runs."""
+        """Whether a name is a model, as far as can be known, of a peer whose models are found while ClaraCore runs.
+
+        A name of this machine's own is none, whatever it begins with.
+        """
+        if name in self._names and self._names[name] not in self._of_peers:
+            return False
         peer_id, slash, model = name.partition("/")
         peer = self.peers.get(peer_id)
         return bool(slash and model) and peer is not None and peer.follows

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from claracore.core.config.model import Config, Filters, ModelConfig
+from claracore.core.config.own_names import is_own_name
 from claracore.core.config.patterns import ANY
 from claracore.core.config.routing import PeerConfig
 from claracore.core.config.timeouts import Timeouts
@@ -61,16 +62,23 @@ def _other_names(config: Config, shared: Mapping[str, tuple[str, ...]]) -> dict[
 
 
 def with_found(config: Config, found: Mapping[str, tuple[str, ...]]) -> Config:
-    """Return the configuration with what was found at each peer that is followed, by the peer's id."""
+    """Return the configuration with what was found at each peer that is followed, by the peer's id.
+
+    A model whose full name is one of ours is left out: a name of this machine's own never becomes another's.
+    """
     if not any(peer.follows for peer in config.peers.values()):
         return config
     peers = {
-        id_: peer.model_copy(update={"found": found.get(id_, ())}) if peer.follows else peer
+        id_: peer.model_copy(update={"found": _nameable(config, id_, found.get(id_, ()))}) if peer.follows else peer
         for id_, peer in config.peers.items()
     }
     changed = config.model_copy(update={"peers": peers})
     changed.model_post_init(None)
     return changed
+
+
+def _nameable(config: Config, peer_id: str, models: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(model for model in models if not is_own_name(config, f"{peer_id}/{model}"))
 
 
 def anything_of(peer_id: str) -> str:

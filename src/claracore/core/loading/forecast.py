@@ -40,12 +40,13 @@ class Experience:
         warmup = median(warmups) if warmups else None
         if file.missing_bytes is None and own:
             return Forecast(median(load.seconds for load in own), rest, warmup)
-        warm = self._warm_seconds(own) or self._like(file.bytes)
+        known = self._warm_seconds(own)
+        warm, guessed = known or self._like(file.bytes), not known
         missing = file.missing_bytes or 0
         if warm is None or missing <= WARM * file.bytes:
-            return Forecast(warm, rest, warmup) if warm is not None else None
+            return Forecast(warm, rest, warmup, guessed) if warm is not None else None
         speed = self._disk_speed(file.disk)
-        return Forecast(warm + missing / speed, rest, warmup) if speed is not None else None
+        return Forecast(warm + missing / speed, rest, warmup, guessed) if speed is not None else None
 
     def _warm_seconds(self, loads: Iterable[PastLoad]) -> float | None:
         """Return what loads took, without the reading of what was not in memory."""

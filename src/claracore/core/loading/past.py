@@ -45,6 +45,8 @@ class Forecast:
     """The part of that after the weights are there (context, warm-up); None where it was never seen."""
     warmup_seconds: float | None = None
     """The part of that from the warm-up on; None where it was never seen."""
+    guessed: bool = False
+    """Taken from loads of other commands: how long this one's program takes until it reads is not known."""
 
 
 WARM = 0.05

@@ -120,21 +120,24 @@ class Scheduler:
         return outlook_of(self._state, now).now(model)
 
     def evictees(self, model: str, now: float, after: Sequence[str] = ()) -> list[str]:
-        """Return who must go, by id, before this model starts now; nobody for one that is unknown or too large.
+        """Return who must go, by id, before this model starts now; nobody for one that is not configured or too large.
 
         With `after`: before it starts when these, which are known, have had their turn one after the other.
         """
-        if model not in self._state.by_model or self.too_large(model, now):
+        if self.too_large(model, now):
             return []
         return [slot.model for slot in self._evictees(model, now, after)]
 
     def too_large(self, model: str, now: float) -> tuple[Shortage, ...]:
         """Return the devices whose memory is not enough for a model even if all others go."""
         rule = self._state.by_memory
-        return rule.too_large(self.situation(model, now)) if rule is not None else ()
+        return rule.too_large(self.situation(model, now)) if rule is not None and self._is_configured(model) else ()
 
     def staying_against(self, model: str, now: float, after: Sequence[str] = ()) -> list[Slot]:
-        """Return the models that go for nobody and are in the way of this one; `after` as in `evictees`."""
+        """Return the models that go for nobody and are in the way of this one, if it is configured.
+
+        `after` as in `evictees`.
+        """
         return [slot for slot in self._evictees(model, now, after) if self._state.stays(slot)]
 
     @property
@@ -146,7 +149,13 @@ class Scheduler:
         """Return the failure for which requests for a model are refused without another try; None when they are not."""
         return self._state.failing(model, now)
 
+    def _is_configured(self, model: str) -> bool:
+        """Whether the eviction rule knows it: not one that was removed, even while it still runs."""
+        return model in self._state.policy.models and model in self._state.by_model
+
     def _evictees(self, model: str, now: float, after: Sequence[str] = ()) -> list[Slot]:
+        if not self._is_configured(model):
+            return []
         outlook = outlook_of(self._state, now)
         for earlier in after:
             outlook.claim(earlier)

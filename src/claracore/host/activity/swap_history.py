@@ -127,17 +127,24 @@ class SwapHistory:
     def stopping(self, model: str, reason: StopReason) -> None:
         """Note that a model's server was ordered to end."""
         now = self._now()
-        self._loading.pop(model, None)
         self._counts.stopped(model, reason)
         gives_way = reason in (StopReason.EVICTED, StopReason.UNWANTED)
         eviction = self._models.slots[model].displaced if gives_way else None
         self._stopping[model] = reason, eviction
+        if (loading := self._loading.pop(model, None)) is not None:
+            self._cancelled(model, loading, why_ended(reason, eviction))
         if eviction is not None:
             self._counts.evicted(model, short_of(eviction))
             waits = (slot.oldest_wait for slot in self._models.slots.values() if slot.state is not ModelState.READY)
             since = min((wait for wait in waits if wait is not None), default=now)
             was_busy = self._counts.last_answer.get(model, 0.0) > since
             self._evicted.append(_Evicted(model, now, was_busy, eviction))
+
+    def _cancelled(self, model: str, loading: _Loading, because: str) -> None:
+        swap = self._swap(model, loading, self._now(), None)
+        swap = replace(swap, cancelled=True, ended_at=round(time.time(), 3), ended_because=because)
+        self.swaps.append(swap)
+        self._tell(swap)
 
     def ready(self, model: str) -> None:
         """Note that a model is ready."""

@@ -42,6 +42,8 @@ class Swap:
     """When the server that was loaded had ended; None while it runs."""
     because: str = ""
     """Why those went that are `evicted`, with the bytes; empty where no bytes decided."""
+    cancelled: bool = False
+    """Whether it was ended before it was ready; `phases.load_seconds` is how long it had loaded by then."""
     ended_because: str = ""
     """Why the server that was loaded ended, with the bytes where it had to go for another model."""
 

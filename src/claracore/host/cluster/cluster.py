@@ -11,7 +11,17 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
-from claracore.core.cluster.model import Node, NodeEvent, NodeGone, NodeLost, NodeModel, NodeState, NodeTold, NodeUp
+from claracore.core.cluster.model import (
+    Node,
+    NodeEvent,
+    NodeExplained,
+    NodeGone,
+    NodeLost,
+    NodeModel,
+    NodeState,
+    NodeTold,
+    NodeUp,
+)
 from claracore.core.cluster.place import PlacementWish
 from claracore.core.cluster.watch import Witness, WitnessOf, followed, unheard
 from claracore.core.config.model import Config
@@ -43,6 +53,10 @@ class ClusterListener(Protocol):
         """Note that the state of a node, or of its models, is another one."""
 
 
+def _is_back(event: NodeEvent, former: Node) -> bool:
+    return isinstance(event, NodeUp) or (former.state is NodeState.LOST and not isinstance(event, NodeExplained))
+
+
 def _nothing(_model_id: str) -> None:
     return None
 
@@ -69,6 +83,8 @@ class Cluster:
         self.peers: Mapping[str, PeerConfig] = {}
         """Those that are followed."""
         self._followed: Mapping[str, PeerConfig] = {}
+        self._own: frozenset[str] = frozenset()
+        """Ids of models of this machine that look like those of another one."""
         self.nodes: dict[str, Node] = {}
         self._models: dict[str, dict[str, NodeModel]] = {}
         self.changes: Counter[str] = Counter()
@@ -88,6 +104,7 @@ class Cluster:
         """Follow the peers of another configuration, once it was begun."""
         if self._listener is None:
             return
+        self._own = frozenset(id_ for id_ in config.models if "/" in id_ and config.peer_of(id_) is None)
         followed_peers = {name: peer for name, peer in config.peers.items() if peer.follows}
         self.peers = {name: peer.model_copy(update={"found": ()}) for name, peer in followed_peers.items()}
         if self._membership is None and self.peers:
@@ -131,7 +148,7 @@ class Cluster:
                     return
             elif isinstance(event, NodeLost) and listener is not None:
                 listener.node_lost(node)
-            elif (isinstance(event, NodeUp) or former.state is NodeState.LOST) and listener is not None:
+            elif listener is not None and _is_back(event, former):
                 listener.node_up(node)
         if not isinstance(event, NodeTold):
             self.changes[name] += 1
@@ -168,7 +185,7 @@ class Cluster:
     def parts(self, model_id: str) -> tuple[str, str] | None:
         """Return node and name there of a model that is followed; None for any other."""
         name, slash, model = model_id.partition("/")
-        return (name, model) if slash and name in self.peers else None
+        return (name, model) if slash and name in self.peers and model_id not in self._own else None
 
     def model(self, model_id: str) -> tuple[Node, NodeModel] | None:
         """Return a model that is followed, as its node reported it last; None for any other."""

@@ -109,6 +109,12 @@ class HeldRanks:
         """What they are called here."""
         return frozenset(self._held)
 
+    def port(self, name: str, running: Running | None) -> int | None:
+        """Return the port of a model's server; None for a rank that listens nowhere: its endpoint is its head's."""
+        held = self._held.get(name)
+        is_own = held is None or "${PORT}" in str(held.order.entry.get("cmd"))
+        return running.port if running is not None and is_own else None
+
     async def hold(self, name: str, order: RankOrder, lease_seconds: float, *, begin: bool) -> HeldRank:
         """Have a rank for so long from now, and begin with it where that is wanted.
 
@@ -174,9 +180,7 @@ class HeldRanks:
             return HeldRank("ended", held.why)
         if not held.was_ready:
             return HeldRank("starting")
-        running = self._models.running(held.name)
-        is_own = running is not None and "${PORT}" in str(held.order.entry.get("cmd"))
-        return HeldRank("ready", port=running.port if running is not None and is_own else None)
+        return HeldRank("ready", port=self.port(held.name, self._models.running(held.name)))
 
     def _forsaken(self, held: _Held, seconds: float) -> None:
         logger.warning("rank %s: nobody has asked for it in %.0f s; it ends", held.name, seconds)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from claracore.core.config.model import Config
     from claracore.core.scheduler.slot import Slot
     from claracore.host.cluster.cluster import Cluster
+    from claracore.host.cluster.logs_there import ModelThere
     from claracore.host.supervisor.preview import LoadPreview
 
 
@@ -171,6 +172,14 @@ class Machines:
             await unload_there(parts[0], self._kind(parts[0]), self.cluster.peers[parts[0]], parts[1])
             self.cluster.look_soon(parts[0])
 
+    def model_there(self, config: Config, model_id: str) -> ModelThere | None:
+        """Return a model that another machine has, as it is asked about it there; None for one of this machine."""
+        if (node := config.peer_of(model_id)) is None:
+            return None
+        from claracore.host.cluster.logs_there import ModelThere  # noqa: PLC0415 - as above
+
+        return ModelThere(node, self._kind(node), config.peers[node], model_id.removeprefix(f"{node}/"))
+
     def _kind(self, name: str) -> NodeKind:
         node = self.cluster.nodes.get(name)
         return node.report.kind if node is not None and node.report is not None else NodeKind.OTHER
@@ -250,7 +259,7 @@ class Machines:
         """Return the places of a name that several machines have; none for any other."""
         return self.places(self.shared.get(name, ()))
 
-    def no_places_of(self, name: str) -> tuple[tuple[str, str], ...]:
-        """Return the machines that have a name and are no place for it, each with the reason in words."""
-        offers = map(self.offer, self.shared.get(name, ()))
+    def no_places(self, model_ids: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+        """Return the machines that have one of these models and are no place for it, each with the reason in words."""
+        offers = map(self.offer, model_ids)
         return tuple((offer.node, reason) for offer in offers if (reason := why_no_place(offer)))

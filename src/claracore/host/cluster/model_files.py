@@ -6,8 +6,10 @@ checksum, is known of what was downloaded here, and of what is in the hub's own 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
@@ -16,9 +18,11 @@ from typing import Final, Protocol
 from claracore.core.cluster.named_files import all_shards, named_paths, names_for, source_in_cache, with_names
 from claracore.core.cluster.part import SharedFile, SharedModel
 from claracore.core.cluster.shared import SharedOut
-from claracore.host.cluster.shared_files import SharedFiles, header_of
+from claracore.core.cluster.wanted import HEADER_BYTES
+from claracore.host.cluster.shared_files import SharedFiles
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 
+GGUF: Final = b"GGUF"
 _SHA256: Final = re.compile(r"(?:sha256-)?([0-9a-f]{64})")
 
 
@@ -79,12 +83,32 @@ class _Naming:
         """Return a file as it is announced. Raises OSError."""
         if (known := self._known.get(path)) is not None:
             return known
-        size, header = path.stat().st_size, header_of(path)
+        size, beginning = self._look(path)
+        header = hashlib.sha256(beginning).hexdigest()
         source, sha256 = self._origin(path)
         file = SharedFile(self._name(path, header), size, header, sha256, source, str(path))
         self._known[path] = file
         self.files[file] = path
         return file
+
+    def _look(self, path: Path) -> tuple[int, bytes]:
+        """Return size and beginning of a file, of what was looked at and nothing else. Raises OSError.
+
+        A link out of the folders of models has to lead to a model: whoever may write into such a folder could have us
+        give away a file that he cannot read himself.
+        """
+        real = os.path.realpath(path)
+        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status, beginning = os.fstat(descriptor), os.pread(descriptor, HEADER_BYTES, 0)
+        finally:
+            os.close(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(f"{path} is no file")
+        is_inside = any(PurePath(real).is_relative_to(os.path.realpath(root)) for root in self._roots)
+        if path.is_symlink() and not is_inside and not beginning.startswith(GGUF):
+            raise OSError(f"{path} leads to {real}, which is no model")
+        return status.st_size, beginning
 
     def _name(self, path: Path, header: str) -> str:
         for name in names_for(path, self._roots):

@@ -93,6 +93,11 @@ async def _done(node: str, what: str, peer: PeerConfig, call: _Call, new_client:
     except (httpx2.HTTPError, OSError) as error:
         raise NotDoneThere(f"machine {node!r} could not be asked to {what}: {error or type(error).__name__}") from error
     if answer.status_code in {401, 403}:
+        if peer.joined:
+            raise NotDoneThere(
+                f"machine {node!r} does not let this one {what}: what has joined lets its head load, and not unload; "
+                f"do it there, or take the model out of what it shares"
+            )
         raise NotDoneThere(
             f"machine {node!r} does not let our key {what}: on a ClaraCore, loading needs the scope inference and "
             f"unloading admin (peers.{node}.apiKey)"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from claracore.core.cluster.part import Part, part_as_json
@@ -26,6 +27,8 @@ TAKES_SECONDS: Final = 60.0
 """A node checks thousands of models before it answers."""
 AGAIN_SECONDS: Final = 10.0
 REFUSED_STATUS: Final = 422
+UNREAD_STATUS: Final = frozenset({400, 413})
+"""What a node answers to a part that it does not read, and would not read the next time either."""
 
 logger = logging.getLogger("claracore.cluster")
 
@@ -67,7 +70,10 @@ class PartSender:
             models = models_for(name, shared if peer.joined else by_name)
             key = tuple(model.name for model in models)
             # Most nodes have the same: with hundreds of them and thousands of models it is worked out once.
-            wanted[name] = made.get(key) or made.setdefault(key, WantedPart.of(Part(models)))
+            found = made.get(key) or made.setdefault(key, WantedPart.of(Part(models)))
+            before = self._machines.parts.get(name)
+            is_same = before is not None and before.part.revision == found.part.revision
+            wanted[name] = before if before is not None and is_same and before.refused else found
         self._machines.parts = wanted
         for name in self._machines.parts:
             self.look(name)
@@ -85,12 +91,14 @@ class PartSender:
 
     async def _send(self, name: str, peer: PeerConfig, wanted: WantedPart) -> None:
         try:
-            why = await _put(peer, part_as_json(wanted.part))
+            why, is_final = await _put(peer, part_as_json(wanted.part))
         except Exception:
             logger.exception("%s could not be sent its part of the configuration", name)
             why = ""
         else:
             models = counted(len(wanted.models), "model")
+            if is_final:
+                self._note_refusal(name, wanted, why)
             if why:
                 logger.warning("%s has not taken its part of the configuration (%s): %s", name, models, why)
             else:
@@ -99,6 +107,13 @@ class PartSender:
         self._machines.cluster.look_soon(name)
         loop = asyncio.get_running_loop()
         self._again[name] = loop.call_later(AGAIN_SECONDS, self._look_again, name)
+
+    def _note_refusal(self, name: str, wanted: WantedPart, why: str) -> None:
+        """Have a part be refused, for this reason, until it or the node's ClaraCore is another one."""
+        node, parts = self._machines.cluster.nodes.get(name), self._machines.parts
+        if parts.get(name) is wanted and node is not None and node.report is not None:
+            refused = replace(wanted, refused=why, refused_by=node.report.identity)
+            self._machines.parts = {**parts, name: refused}
 
     def _look_again(self, name: str) -> None:
         self._again.pop(name, None)
@@ -119,8 +134,8 @@ def _by_name(shared: tuple[SharedOut, ...]) -> tuple[SharedOut, ...]:
     return tuple(each for each in shared if each.nodes != "all")
 
 
-async def _put(peer: PeerConfig, part: dict[str, Any]) -> str:
-    """Give a node its part; return why it was not taken, empty when it was."""
+async def _put(peer: PeerConfig, part: dict[str, Any]) -> tuple[str, bool]:
+    """Give a node its part; return why it was not taken, empty when it was, and whether it never will be, unread."""
     import httpx2  # noqa: PLC0415 - takes a while
 
     from claracore.host.cluster.orders import message_of  # noqa: PLC0415 - as above
@@ -130,7 +145,7 @@ async def _put(peer: PeerConfig, part: dict[str, Any]) -> str:
         async with await client_of(peer) as client:
             answer = await client.put(PATH, json=part, timeout=TAKES_SECONDS)
     except (httpx2.HTTPError, OSError, ValueError) as error:
-        return str(error) or type(error).__name__
+        return str(error) or type(error).__name__, False
     if answer.status_code == REFUSED_STATUS:
-        return "it has refused it; `claracore nodes` says why"
-    return "" if answer.is_success else message_of(answer)
+        return "it has refused it; `claracore nodes` says why", False
+    return "" if answer.is_success else message_of(answer), answer.status_code in UNREAD_STATUS

@@ -58,13 +58,16 @@ async def tell_left(head: HeadOfNode) -> str:
 
 
 async def tell_forgotten(node: JoinedNode) -> str:
-    """Tell a node that it is none of ours any more; return `TOLD`, or why it could not be told."""
+    """Tell a node that it is none of ours any more; return `TOLD`, or why it could not be told.
+
+    One that does not know our key has left already, or joined another machine, which removes it: it needs no word.
+    """
     try:
         async with await client_of(peer_of(node)) as client:
             answer = await client.delete(HEAD_PATH, timeout=httpx2.Timeout(PARTING_SECONDS, connect=CONNECT_SECONDS))
     except (OSError, TimeoutError, httpx2.HTTPError, httpx2.InvalidURL) as error:
         return f"{node.url} cannot be reached: {error or type(error).__name__}"
-    return TOLD if answer.is_success else _words(answer)
+    return TOLD if answer.is_success or answer.status_code == 401 else _words(answer)
 
 
 async def _to_head(head: HeadOfNode, path: str, **more: str) -> httpx2.Response:

@@ -177,7 +177,7 @@ async def _looks(asker: _Asker, wake: asyncio.Event) -> AsyncIterator[Look]:
     try:
         await asyncio.wait((asked,), timeout=ANSWER_SECONDS)
         if not asked.done():
-            yield LookMissed(_LATE)
+            yield LookMissed(_LATE, is_late=True)
             await asyncio.wait((asked, woken), return_when=asyncio.FIRST_COMPLETED)
         yield asked.result() if asked.done() else LookMissed(_LATE)
     finally:

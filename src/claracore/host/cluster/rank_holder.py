@@ -32,6 +32,8 @@ LEASE_SECONDS: Final = 10.0
 REACH_SECONDS: Final = 5.0
 AT_ONCE_SECONDS: Final = 1.0
 LONGEST_WHY: Final = 1000
+_NOTHING_THERE: Final = frozenset({401, 403, 404})
+"""Without our key nothing of ours is kept there: who leaves ends it at once, and nobody can ask for it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class RankHolder:
         self._hurry = asyncio.Event()
         self._soon = asyncio.Event()
         self._lookers: list[asyncio.Future[None]] = []
-        self._is_ready = self._is_over = False
+        self._is_ready = self._is_over = self._is_silent = False
         self._heard_at = self._asked_at = 0.0
 
     @property
@@ -85,6 +87,11 @@ class RankHolder:
     def is_released(self) -> bool:
         """Whether its end was ordered."""
         return self._released.is_set()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is lost because its machine does not answer: its rank may run on there for as long as leased."""
+        return self._is_silent
 
     def release(self, *, at_once: bool = False) -> None:
         """Have it end; `RankGone` follows, `at_once` without waiting for long until it is."""
@@ -103,6 +110,7 @@ class RankHolder:
 
     def machine_lost(self, why: str) -> None:
         """Take in that its machine is lost, by whoever else looks at machines."""
+        self._is_silent = True
         self._lose(f"it is lost{f': {why}' if why else ''}")
 
     async def run(self) -> None:
@@ -160,7 +168,8 @@ class RankHolder:
         except httpx2.HTTPError as error:
             silent = asyncio.get_running_loop().time() - self._heard_at
             if silent > SILENT_SECONDS:
-                self._lose(f"no answer for {silent:.0f} s ({error or type(error).__name__})")
+                self._is_silent = True
+                self._lose(f"no answer for {silent:.0f} s ({str(error) or type(error).__name__})")
         else:
             if answer.is_success:
                 await self._take(answer)
@@ -217,7 +226,7 @@ class RankHolder:
         self._post(RankGone(self._rank))
 
     async def _deleted(self, client: httpx2.AsyncClient) -> None:
-        """Return when the machine says so, when it is dead, or when it has forgotten the rank."""
+        """Return when the machine says so, when it is dead, or when it has forgotten the rank or this head."""
         loop = asyncio.get_running_loop()
         patience = httpx2.Timeout(self._wish.entry["unloadTimeout"] + LEASE_SECONDS, connect=CALL_SECONDS)
         while loop.time() < self._asked_at + LEASE_SECONDS + CALL_SECONDS:
@@ -228,7 +237,7 @@ class RankHolder:
             except httpx2.HTTPError:
                 await asyncio.sleep(AGAIN_SECONDS)
             else:
-                if answer.is_success or answer.status_code == 404:
+                if answer.is_success or answer.status_code in _NOTHING_THERE:
                     break
                 await asyncio.sleep(AGAIN_SECONDS)
 

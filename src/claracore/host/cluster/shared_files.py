@@ -16,13 +16,11 @@ import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from claracore.core.cluster.part import SharedFile
 from claracore.core.cluster.wanted import HEADER_BYTES
 from claracore.errors import ClaraCoreError, Conflict, NotFound
-
-SLICE_BYTES: Final = 8 * 1024 * 1024
+from claracore.host.cluster.digesting import Digesting
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +63,9 @@ class SharedFiles:
         """Called, once for each announcement, when a file is found to be another one than was announced."""
         self._has_told = False
         self._files: dict[str, tuple[SharedFile, Path]] | None = None
-        self._digests: dict[tuple[str, str], str] = {}
+        self._digests: dict[tuple[str, str], asyncio.Task[str]] = {}
         """By real path and version."""
-        self._digesting = asyncio.Lock()
+        self._digesting = Digesting()
         self._reading: dict[Path, asyncio.Task[None]] = {}
 
     def lets_in(self, secret: str) -> bool:
@@ -107,17 +105,27 @@ class SharedFiles:
             await self.sha256(name)
 
     async def sha256(self, name: str) -> str:
-        """Return the checksum of a file; one at a time is read for it, once. Raises NotFound, FileChanged."""
+        """Return the checksum of a file, which is read for it once. Raises NotFound, FileChanged, OSError."""
         file, path = self._known(name)
         found = await self.open(name)
-        try:
-            key = (str(path), found.version)
-            async with self._digesting:
-                if key not in self._digests:
-                    self._digests[key] = file.sha256 or await asyncio.to_thread(digest_of, found.descriptor)
-                return self._digests[key]
-        finally:
+        key = (str(path), found.version)
+        if key not in self._digests:
+            self._digests[key] = task = asyncio.ensure_future(self._digest(file, found.descriptor))
+            task.add_done_callback(lambda task: self._forget_failed(key, task))
+        else:
             os.close(found.descriptor)
+        return await asyncio.shield(self._digests[key])
+
+    async def _digest(self, file: SharedFile, descriptor: int) -> str:
+        """Return the checksum of an open file, which is closed."""
+        try:
+            return file.sha256 or await self._digesting.sha256(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _forget_failed(self, key: tuple[str, str], task: asyncio.Task[str]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            del self._digests[key]
 
     def _known(self, name: str) -> tuple[SharedFile, Path]:
         if self._files is None:
@@ -148,15 +156,6 @@ def _check(descriptor: int, status: os.stat_result, file: SharedFile) -> None:
     header = hashlib.sha256(os.pread(descriptor, HEADER_BYTES, 0)).hexdigest()
     if (status.st_size, header) != (file.size, file.header):
         raise FileChanged(f"{file.name} is another file than the one that was announced")
-
-
-def digest_of(descriptor: int) -> str:
-    """Return the SHA-256 of an open file. Blocking. Raises OSError."""
-    digest, at = hashlib.sha256(), 0
-    while data := os.pread(descriptor, SLICE_BYTES, at):
-        digest.update(data)
-        at += len(data)
-    return digest.hexdigest()
 
 
 def header_of(path: Path | str) -> str:

@@ -214,8 +214,9 @@ class ModelMemory:
         return await asyncio.to_thread(self.devices)
 
     def loaded(self) -> dict[str, Footprint]:
-        """Return what each model takes that has a server, starting and stopping ones included."""
-        return {model_id: self.known(model_id) for model_id in self._running()}
+        """Return what each model takes that has a server here, starting and stopping ones included."""
+        config = self._servers.config if self._servers is not None else Config()
+        return {model_id: self.known(model_id) for model_id in self._running() if config.peer_of(model_id) is None}
 
     def pids(self) -> dict[str, tuple[int, ...]]:
         """Return the processes of each model's server, those of its container included."""

@@ -36,6 +36,8 @@ class LoadUnderWay:
     seen: Looked | None = None
     from_disk: bool = True
     """Whether its files may not be in memory yet."""
+    begun_at: float | None = None
+    """When its program had started, and began to read."""
     weights_at: float | None = None
     """When its weights were there."""
     warmup_at: float | None = None
@@ -49,6 +51,8 @@ class LoadUnderWay:
     def enter(self, running: Running, now: float) -> bool:
         """Take in what its server says; returns whether the weights are there only now."""
         phase, before = running.phase, self.weights_at
+        if self.begun_at is None and (phase not in {None, LoadPhase.STARTING} or _told(running)):
+            self.begun_at = now
         if phase is LoadPhase.WEIGHTS:  # once more: of a draft model, or after the engine has tried what fits
             self.weights_at = self.warmup_at = None
         elif phase in AFTER_WEIGHTS or _told(running) == 1.0:
@@ -77,9 +81,16 @@ class LoadUnderWay:
             reported = HALF * read / total
         elif self.copies and reported is not None:
             reported = HALF + (1 - HALF) * reported
-        elapsed, forecast = now - self.since, self.seen.forecast if self.seen is not None else None
+        forecast = self.seen.forecast if self.seen is not None else None
+        elapsed = now - self.since
+        if forecast is not None and forecast.guessed:
+            # How long its program takes to start is not known: until it reads, nothing is said of how far it is.
+            if self.begun_at is None and elapsed > forecast.seconds:
+                forecast = None
+            elapsed = now - self.begun_at if self.begun_at is not None else 0.0
         shown = read / total if read is not None and read < ALL * total else None
-        done = progress(elapsed, forecast, reported, shown)
+        begun = forecast is None or not forecast.guessed or self.begun_at is not None
+        done = progress(elapsed, forecast if begun else None, reported, shown)
         if done is not None:
             done = self.shown = max(done, self.shown)
         # The bar keeps to the bytes that are told; for how long still is better known by former loads.

@@ -6,12 +6,13 @@ check` and `POST /api/config/check` ask here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from claracore.core.config.check_memory import memory_instead
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.not_here import without_joined
+from claracore.core.config.own_names import findings_of_names
 from claracore.core.garbage import no_collection
 from claracore.core.ports.listen import Listen
 from claracore.host.setup.presence import missing_things
@@ -40,7 +41,7 @@ def examine(
     listen: Listen,
     strict: bool = False,
     ollama: bool = False,
-    joined: Iterable[str] = (),
+    joined: Collection[str] = (),
 ) -> Examined:
     """Load (file, text) sources and look for everything that could go wrong with them here; `ollama` as of `plan`.
 
@@ -49,6 +50,8 @@ def examine(
     loaded = load_many(sources, env=env, strict=strict)
     findings = list(without_joined(loaded.findings, joined))
     if loaded.config is not None:
+        followed = [name for name, peer in loaded.config.peers.items() if peer.follows]
+        findings += findings_of_names(loaded.config, {*followed, *joined})
         findings += plan_here(loaded.config, listen, places=loaded.places, ollama=ollama).findings
         findings += missing_things(loaded.config, loaded.places)
         findings += memory_instead(loaded.config, loaded.places)

@@ -27,8 +27,8 @@ from claracore.host.sockets.owner import describe_owner, owner_of
 from claracore.host.sockets.ports import PortKeeper
 from claracore.types import Finding
 
-NEAR = 100
-"""Ports behind the last one of a range that are looked at where the range has no end of its own."""
+NAMED = 8
+"""So many strangers on ports that nobody is planned for are named (~15 ms each), others only seen."""
 
 
 def observe(plan: PortPlan, folder: Path | None, ray: Collection[int] = ()) -> dict[int, Observation]:
@@ -42,7 +42,7 @@ def observe(plan: PortPlan, folder: Path | None, ray: Collection[int] = ()) -> d
     for listen in own_addresses(plan):
         seen[listen.port] = observe_web(listen)
     seen |= observe_ray(plan, ray, seen)
-    seen |= {port: observe_port(port, instances) for port in _unplanned(plan, seen)}
+    seen |= _unplanned(plan, seen, instances)
     for model_id in (*plan.external, *plan.detached):
         port = plan.fixed.get(model_id)
         if port is not None and seen[port].state is PortState.STRANGER:
@@ -134,21 +134,22 @@ def observe_running(
     }
     seen |= kept
     seen |= observe_ray(plan, ray, seen)
-    return {port: observe_port(port) for port in _unplanned(plan, seen)} | seen
+    return _unplanned(plan, seen) | seen
 
 
-def _unplanned(plan: PortPlan, seen: Mapping[int, Observation]) -> list[int]:
-    """Return the ports of the ranges on which somebody listens though nobody is planned for them.
+def _unplanned(
+    plan: PortPlan, seen: Mapping[int, Observation], instances: Iterable[Instance] = ()
+) -> dict[int, Observation]:
+    """Return what there is to say of the ports of the ranges on which somebody listens though nobody is planned there.
 
-    A range without an end reaches no further than models may be planned soon.
+    A range without an end goes to the last port there is, and so does this.
     """
     strange = listening_ports() - seen.keys()
-    found: set[int] = set()
-    for stretch in plan.ranges:
-        planned = max((port for port in seen if port in stretch), default=stretch.start)
-        end = stretch.end if stretch.explicit_end else min(stretch.end, planned + NEAR)
-        found |= {port for port in strange if stretch.start <= port <= end}
-    return sorted(found)
+    inside = sorted(port for port in strange if any(port in stretch for stretch in plan.ranges))
+    found = {port: observe_port(port, instances) for port in inside[:NAMED]}
+    return found | {
+        port: Observation(PortState.STRANGER, note="ask for the port to see who it is") for port in inside[NAMED:]
+    }
 
 
 def _serving(keeper: PortKeeper, model_id: str, port: int, pid: int) -> Observation:

@@ -10,13 +10,16 @@ from claracore.types import Endpoint
 
 
 class Waiter(Protocol):
-    """One request that waits for its model: exactly one of its methods is called, once."""
+    """One request that waits for its model: one of its methods is called, once."""
 
     def serve(self, endpoint: Endpoint) -> None:
         """Send the request to `endpoint`, where its model is ready. Followed by one `finish` or `take_back`."""
 
     def refuse(self, error: ClaraCoreError) -> None:
-        """Answer the request with `error`. Nothing follows: the supervisor has forgotten it."""
+        """Answer the request with `error`. Nothing follows: the supervisor has forgotten it.
+
+        Also called, once, after a `serve` that raised.
+        """
 
 
 class ModelListener(Protocol):

@@ -29,6 +29,7 @@ from claracore.core.scheduler.events import (
     Finished,
     KeepAsked,
     LookAhead,
+    LookedAhead,
     Measure,
     Order,
     Pinned,
@@ -50,12 +51,12 @@ from claracore.core.scheduler.events import (
 )
 from claracore.core.scheduler.policy import Policy
 from claracore.core.scheduler.policy_from_config import policy_of
-from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown
+from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown, UpstreamFailed
 from claracore.host.supervisor.contract import Connections, ModelListener, NoConnections, Waiter
 from claracore.host.supervisor.foresight import Foresight
 from claracore.host.supervisor.listeners import ModelListeners
-from claracore.host.supervisor.memory_looks import MemoryLooks, MemorySource, NothingSeen
-from claracore.host.supervisor.refusals import circumstances, refusal
+from claracore.host.supervisor.memory_looks import NOTHING, MemoryLooks, MemorySource, NothingSeen
+from claracore.host.supervisor.refusals import circumstances, plain_refusal, refusal
 from claracore.host.supervisor.runner import ExplainedRun, Runner
 from claracore.host.supervisor.runs import Runs
 from claracore.host.supervisor.succession import Succession
@@ -272,8 +273,9 @@ class Supervisor(Succession):
         for order in orders:
             try:
                 self._perform(order)
-            except Exception:  # a bug in one order must not cost the others theirs
+            except Exception as error:  # a bug in one order must not cost the others theirs
                 logger.exception("could not carry out %s", order)
+                self._make_up_for(order, error)
         if isinstance(event, Ready):
             self._listeners.ready(event.model)
 
@@ -307,16 +309,33 @@ class Supervisor(Succession):
             case _:
                 assert_never(order)
 
+    def _make_up_for(self, order: Order, error: Exception) -> None:
+        """Hand in what was to follow from an order that failed, so that nobody waits for it for ever."""
+        match order:
+            case Start() | Stop() | Sleep() | Wake():
+                self._runs.could_not(order, error)
+            case LookAhead(model):
+                self._post(LookedAhead(model, fails=False))
+            case Measure():
+                self._post(NOTHING)
+
     def _give(self, waiter: Waiter, model: str, request: int) -> None:
         """Send a request that the scheduler counts as served to its model; a bug in its waiter ends only this one."""
-        endpoint = self._endpoints[model]
         try:
-            waiter.serve(endpoint)
-        except Exception:
+            waiter.serve(self._endpoints[model])
+        except Exception as error:
             logger.exception("request %d could not be served", request)
-            self.finish(request)
+            try:
+                waiter.refuse(UpstreamFailed(f"model {model!r} could not be asked: unexpected {type(error).__name__}"))
+            finally:
+                self.finish(request)
 
     def _refusal(self, reason: RefuseReason, waiting: WaitingRequest) -> ClaraCoreError:
-        now, failure = self._loop.time(), self._runs.failure(waiting.model)
-        expected = self.expected_load(waiting.model).left_seconds
-        return refusal(reason, circumstances(self._scheduler, self.config, waiting, now, failure, expected))
+        try:
+            now, failure = self._loop.time(), self._runs.failure(waiting.model)
+            expected = self.expected_load(waiting.model).left_seconds
+            about = circumstances(self._scheduler, self.config.models, waiting, now, failure, expected)
+            return refusal(reason, about)
+        except Exception:  # who waits is to hear of it all the same
+            logger.exception("model %s: what to say of %r could not be found out", waiting.model, str(reason))
+            return plain_refusal(reason, waiting.model)

@@ -17,6 +17,7 @@ from claracore.core.cluster.shared import SharedOut, shared_out
 from claracore.core.config.load import LoadedConfig, load_many
 from claracore.core.config.model import Config
 from claracore.core.config.not_here import without_joined
+from claracore.core.config.own_names import hidden_findings, hidden_models
 from claracore.core.config.peers import with_found, with_peers
 from claracore.core.config.planned_ports import with_planned_ports
 from claracore.core.ports.listen import Listen
@@ -68,8 +69,10 @@ class Prepared:
 
     def with_machines(self, joined: Sequence[JoinedNode], found: FoundModels) -> Prepared:
         """Return it with the machines that have joined, and with what those that are followed have."""
-        config = with_peers(with_found(with_joined(self.own, joined), found))
-        return replace(self, config=config, findings=without_joined(self.of_files, [node.name for node in joined]))
+        own = with_joined(self.own, joined)
+        hidden = hidden_findings(hidden_models(own, found))
+        findings = (*without_joined(self.of_files, [node.name for node in joined]), *hidden)
+        return replace(self, config=with_peers(with_found(own, found)), findings=findings)
 
 
 @dataclass(frozen=True, slots=True)

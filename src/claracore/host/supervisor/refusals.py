@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from claracore.core.config.model import Config
 from claracore.core.memory.footprint import UNKNOWN_FOOTPRINT
 from claracore.core.scheduler.core import Scheduler
 from claracore.core.scheduler.events import RefuseReason
@@ -22,7 +21,7 @@ from claracore.errors import (
     QueueFull,
     ShuttingDown,
 )
-from claracore.host.supervisor.no_room import no_room
+from claracore.host.supervisor.no_room import NoRoom, no_room
 from claracore.host.supervisor.waiting import WaitingRequest
 from claracore.types import ModelState
 
@@ -103,25 +102,24 @@ def kept_out(model: str, staying: str) -> Conflict:
 
 def circumstances(  # noqa: PLR0917 - each is somebody else's
     scheduler: Scheduler,
-    config: Config,
+    known: Collection[str],
     request: WaitingRequest,
     now: float,
     failure: ClaraCoreError | None,
     expected_seconds: float | None,
 ) -> Circumstances:
-    """Return what there is to say about a request at `now`, in seconds of the loop's clock.
+    """Return what there is to say about a request at `now`, in seconds of the loop's clock; `known` are all models.
 
     `failure` is why the model's last start failed, and in `expected_seconds` it will be ready if it loads now.
     """
     model_id, since = request.model, request.since
     slot = scheduler.slots.get(model_id)
-    model = config.models.get(model_id)
     failing = scheduler.failing(model_id, now)
     return Circumstances(
         model=model_id,
-        known=frozenset(config.models),
+        known=frozenset(known),
         waiting=len(slot.waiting) if slot else 0,
-        queue_limit=model.queue.limit if model else 0,
+        queue_limit=slot.policy.queue_limit if slot else 0,
         waited_seconds=now - since,
         staying=in_words(scheduler.staying_against(model_id, now)),
         failure=failure,
@@ -140,3 +138,9 @@ def circumstances(  # noqa: PLR0917 - each is somebody else's
 def refusal(reason: RefuseReason, circumstances: Circumstances) -> ClaraCoreError:
     """Return the error for a refusal."""
     return TABLE[reason](circumstances)
+
+
+def plain_refusal(reason: RefuseReason, model: str) -> ClaraCoreError:
+    """Return the same in fewer words: for when what there is to say could not be found out."""
+    plain = NoRoom(f"there is no room for model {model!r}", param="model", retry_after_seconds=RETRY_SECONDS)
+    return refusal(reason, Circumstances(model, frozenset(), 0, 0, 0.0, "other models", None, plain))

@@ -19,7 +19,7 @@ from claracore.core.cluster.wanted import LONGEST_WAIT_SECONDS
 from claracore.core.cluster.watch import WitnessOf
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
-from claracore.errors import ClaraCoreError
+from claracore.errors import ClaraCoreError, MachineLost
 from claracore.host.cluster.cluster import Cluster
 from claracore.host.cluster.lacking import files_not_there, may_wait
 from claracore.host.cluster.members import Membership, polled_peers
@@ -34,18 +34,6 @@ logger = logging.getLogger("claracore.cluster")
 
 WAKE_AGAIN_SECONDS: Final = 5.0
 """A packet may be lost, and a network card may still be settling down."""
-RETRY_AFTER_SECONDS: Final = 2
-
-
-class MachineLost(ClaraCoreError):
-    """The machine that has the model does not answer; 503."""
-
-    status = 503
-    code = "machine_lost"
-    cause = "The machine that has the model does not answer."
-    way_out = (
-        "Look at it: `claracore nodes` says since when and why. A name that several machines have moves on by itself."
-    )
 
 
 class RemoteRun:
@@ -116,10 +104,7 @@ class RemoteRun:
     def _lost(self) -> MachineLost:
         node = self._node()
         why = f": {node.why}" if node is not None and node.why else ""
-        return MachineLost(
-            f"machine {self._node_name!r}, which has model {self._model.id!r}, is lost{why}",
-            retry_after_seconds=RETRY_AFTER_SECONDS,
-        )
+        return MachineLost(f"machine {self._node_name!r}, which has model {self._model.id!r}, is lost{why}")
 
     async def _woken(self) -> bool:
         """Wake the node, if that is possible; return whether it is there."""

@@ -5,7 +5,8 @@ One value that API, metrics, activity and command line read; nobody outside of t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from claracore.core.loading.phases import LoadPhase
 from claracore.host.supervisor.health import Loading
@@ -31,6 +32,8 @@ class Running:
     """How long it took to bring conversations back into it; None where there were none."""
     phase: LoadPhase | None = None
     """What it is at while it loads, or was at last; None where it tells nothing that is known."""
+    ranks: Mapping[int, str] = field(default_factory=dict)
+    """The other machines that run the model with this one (`nodes: 2`), by the rank that each has."""
 
     @property
     def port(self) -> int | None:

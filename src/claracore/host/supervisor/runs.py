@@ -12,7 +12,19 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from claracore.core.config.model import ModelConfig
-from claracore.core.scheduler.events import Died, Ended, Event, FellAsleep, Lost, RanOut, Ready, Sleep, Stop
+from claracore.core.scheduler.events import (
+    Died,
+    Ended,
+    Event,
+    FellAsleep,
+    Lost,
+    RanOut,
+    Ready,
+    Sleep,
+    Start,
+    Stop,
+    Wake,
+)
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.ran_out import RanOutOfMemory
@@ -106,6 +118,16 @@ class Runs:
         """Order that a model's server, which sleeps, takes its memory again."""
         logger.info("model %s: waking", model_id)
         self._entries[model_id].run.wake()
+
+    def could_not(self, order: Start | Stop | Sleep | Wake, error: Exception) -> None:
+        """Have what an order was about end, since the order itself failed: its `Ended` has to come in any case."""
+        entry = self._entries.get(order.model)
+        if entry is not None:
+            entry.run.kill()
+            return
+        if isinstance(order, Start):
+            self._failures[order.model] = _unexpected(order.model, error)
+        self._post(Ended(order.model))
 
     def kill(self) -> None:
         """Order the end of every run at once, however long it may take to end by itself."""
@@ -232,4 +254,8 @@ def _outcome_of(entry: _Entry) -> Outcome:
     if error is None:
         return entry.task.result()
     logger.error("model %s: unexpected error", entry.model.id, exc_info=error)
-    return Outcome(ModelFailed(entry.model.id, f"unexpected {type(error).__name__}: {error}"))
+    return Outcome(_unexpected(entry.model.id, error))
+
+
+def _unexpected(model_id: str, error: BaseException) -> ModelFailed:
+    return ModelFailed(model_id, f"unexpected {type(error).__name__}: {error}")

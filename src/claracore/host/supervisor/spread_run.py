@@ -178,7 +178,7 @@ class SpreadRun:
                 case AskRank(rank, node):
                     self._ask(rank, node)
                 case ReleaseRank(rank):
-                    self._holders[rank].release(at_once=self._stop.at_once)
+                    self._release(self._holders[rank])
                 case StartMaster():
                     self._begin(self._run_master(), "rank 0")
                 case TellReady():
@@ -205,6 +205,12 @@ class SpreadRun:
         self._watched[node] = watcher = partial(self._look_at, node, holder)
         crews.cluster.watch(node, watcher)
         self._begin(holder.run(), f"rank {rank}")
+
+    def _release(self, holder: RankHolder) -> None:
+        # A rank that had met rank 0 looks for it no more when it has gone: it cannot disturb the next start, which has
+        # another machine. One that had not yet could still join it there, so that its lease is waited for.
+        is_harmless = holder.is_silent and self._assembly is not None and self._assembly.lost
+        holder.release(at_once=self._stop.at_once or is_harmless)
 
     def _look_at(self, node: str, holder: RankHolder) -> None:
         found = self._around.crews.cluster.nodes.get(node)
@@ -297,11 +303,12 @@ class SpreadRun:
     def running(self, state: ModelState) -> Running:
         """Return how it is now: as rank 0 is, or which machines are waited for."""
         assembly = self._assembly
+        ranks = assembly.nodes if assembly is not None else {}
         if self._life is not None:
-            return self._life.running(state)
+            return replace(self._life.running(state), ranks=ranks)
         waits_for = assembly.waits_for if assembly is not None else ()
         waiting = Loading(f"starting on {', '.join(waits_for)}") if waits_for else None
-        return Running(state, loading=waiting)
+        return Running(state, loading=waiting, ranks=ranks)
 
     async def reaches(self, connection: socket.socket) -> bool:
         """Whether a connection can have reached nobody but rank 0."""

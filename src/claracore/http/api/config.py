@@ -25,6 +25,7 @@ from claracore.host.supervisor.edits import careful
 from claracore.http.access.guard import YAML_TYPES
 from claracore.http.api.dependencies import InstallationDep, RuntimeDep
 from claracore.http.api.findings import ChangesView, FindingView, changes_view, finding_views
+from claracore.http.api.shallow import ShallowObject
 
 router = APIRouter(prefix="/api/config", tags=["config"])
 
@@ -220,7 +221,7 @@ async def backup(runtime: RuntimeDep, name: str) -> Text:
 
 @router.patch("/models/{name:path}")
 async def change_model(
-    runtime: RuntimeDep, name: str, patch: Annotated[dict[str, Any], Body()], if_match: IfMatch = None
+    runtime: RuntimeDep, name: str, patch: Annotated[ShallowObject, Body()], if_match: IfMatch = None
 ) -> WrittenView:
     """Change options of one model, as a JSON merge patch (null removes); comments and order of the file stay."""
     model_id = runtime.config.resolve(name) or name

@@ -19,6 +19,7 @@ from claracore.http.api.dependencies import EventsDep, GrantDep, ProxyLogDep, Ru
 from claracore.http.api.events.announcer import PROXY
 from claracore.http.api.events.open_streams import OpenStreams
 from claracore.http.api.events.snapshot import SNAPSHOT
+from claracore.http.api.logs_of_others import LineView, lines_of_another, model_there, stream_of_another
 from claracore.http.api.parts import Runtime
 
 router = APIRouter(tags=["logs"])
@@ -32,14 +33,6 @@ else wait 14 ms instead of 3."""
 Lines = Annotated[int, Query(ge=1, le=HISTORY_LINES)]
 
 
-class LineView(BaseModel):
-    """One line; models' output has neither time nor level of its own."""
-
-    at: float | None
-    level: str | None
-    text: str
-
-
 class LogView(BaseModel):
     """The last lines of one source."""
 
@@ -48,12 +41,16 @@ class LogView(BaseModel):
 
 
 @router.get("/api/logs", dependencies=SNAPSHOT)
-async def last_lines(runtime: RuntimeDep, log: ProxyLogDep, source: str = PROXY, lines: Lines = 200) -> LogView:
-    """Show the last lines of ClaraCore's own log (`proxy`) or of a model."""
+async def last_lines(
+    runtime: RuntimeDep, log: ProxyLogDep, request: Request, source: str = PROXY, lines: Lines = 200
+) -> LogView:
+    """Show the last lines of ClaraCore's own log (`proxy`) or of a model, wherever it runs."""
     if source == PROXY and PROXY not in runtime.config.models:
         entries = list(log.entries)[-lines:]
     else:
         source = runtime.resolve(source)
+        if (there := model_there(runtime, source, request)) is not None:
+            return LogView(source=source, lines=await lines_of_another(there, lines))
         entries = [LogEntry(line) for line in runtime.supervisor.output(source).tail(lines)]
     views = [LineView(at=entry.at, level=entry.level, text=entry.text) for entry in entries]
     return LogView(source=source, lines=views)
@@ -86,6 +83,9 @@ async def stream_one(  # noqa: PLR0917 - FastAPI gives them by name
     source: str,
 ) -> StreamingResponse:
     """Follow ClaraCore's own log (`proxy`), the output of all models (`upstream`), or of one model."""
+    model_id = None if source in {PROXY, UPSTREAM} else runtime.config.resolve(source)
+    if model_id is not None and (there := model_there(runtime, model_id, request)) is not None:
+        return await stream_of_another(there, runtime, events.open_streams, grant, request)
     return _stream(_named(runtime, log, source), events.open_streams, grant, request)
 
 

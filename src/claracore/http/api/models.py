@@ -266,7 +266,7 @@ async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
                 "ttl": int(model.ttl_seconds),  # clients in Go read nothing else
                 "name": model.name,
                 "description": model.description,
-                "port": endpoint.port if endpoint else None,
+                "port": runtime.held_ranks.port(model_id, server),
                 "pid": server.pid if server else None,
                 "serving": len(slot.serving),
                 "waiting": len(slot.waiting),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
@@ -12,6 +12,7 @@ from claracore.core.cluster.part import Fetch, PartUnreadable, part_of_json
 from claracore.core.units import MIB
 from claracore.errors import BadRequest, PayloadTooLarge
 from claracore.http.api.dependencies import GrantDep, PartDoorDep
+from claracore.http.api.shallow import ShallowObject
 
 router = APIRouter(tags=["nodes"])
 
@@ -38,7 +39,7 @@ class SharedModelSaid(BaseModel):
     """A model of the head; `entry` is what stands under its name in a configuration file."""
 
     name: Annotated[str, Field(min_length=1, max_length=300)]
-    entry: dict[str, Any]
+    entry: ShallowObject
     files: Annotated[list[SharedFileSaid], Field(max_length=1_000)] = []
     fetch: Fetch = Fetch.NO
 

@@ -21,12 +21,14 @@ from claracore.core.cluster.joined import WORDS, Standing
 from claracore.core.cluster.model import Fit, Node, NodeKind, NodeState
 from claracore.core.cluster.place import LOCAL
 from claracore.core.cluster.watch import Witness
+from claracore.core.config.own_names import is_own_name
 from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
 from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, OwnHeadDep, PartDoorDep, RuntimeDep
 from claracore.http.api.node_configuration import NodeConfigurationView, NodePartView, configuration_of, part_here
 from claracore.http.api.node_files import NodeFileView, file_view, whole
+from claracore.http.api.node_ranks import ranks_at, ranks_here
 from claracore.http.api.parts import History, Runtime
 from claracore.http.own_head import OwnHead
 from claracore.types import ModelState
@@ -94,7 +96,11 @@ class NodeView(BaseModel):
     hardware: str
     memory: list[NodeMemoryView]
     loaded: list[str]
+    ranks: list[str] = []
+    """Of models that it runs together with other machines: `rank 1 of qwen`."""
     models: list[NodeModelView]
+    hidden: list[str] = []
+    """Its models that are not to be had from here: `NAME/MODEL` is a name of this machine's own."""
     requests: int
     """With it from here, waiting ones too."""
     files: list[NodeFileView] = []
@@ -154,7 +160,7 @@ async def node(
     runtime: RuntimeDep, history: HistoryDep, door: PartDoorDep, fetching: FetchingDep, grant: GrantDep
 ) -> ThisNodeView:
     """Show this machine as others follow it: memory, the models that it runs by itself, and files that it needs."""
-    part = part_here(runtime, accepts=door.accepts(grant))
+    part = part_here(runtime, accepts=await door.accepts(grant))
     if part.accepts:
         fetching.heard_of_head()
     return ThisNodeView(
@@ -178,14 +184,16 @@ async def nodes(runtime: RuntimeDep, history: HistoryDep, own_head: OwnHeadDep) 
 
 @router.get("/api/places/{name:path}")
 async def places(runtime: RuntimeDep, grant: GrantDep, name: str) -> PlacesView:
-    """Say where a request for a name that several machines have would go now, and why."""
-    found = runtime.machines.places_of(name)
-    if not found and name not in runtime.machines.shared:
-        raise ModelNotFound(name, runtime.machines.shared if grant is None or grant.models is None else ())
+    """Say where a request for a name would go now, and why; one that names a machine has one place."""
+    machines, model_id = runtime.machines, runtime.config.resolve(name)
+    ids = machines.shared.get(name) or ((model_id,) if model_id is not None else ())
+    if not ids or (grant is not None and not any(map(grant.knows, ids))):
+        known = {*machines.shared, *runtime.config.models}
+        raise ModelNotFound(name, known if grant is None or grant.models is None else ())
     return PlacesView(
         name=name,
-        places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in found],
-        others=[NoPlaceView(node=node, reason=reason) for node, reason in runtime.machines.no_places_of(name)],
+        places=[PlaceView(model=each.model_id, node=each.node, reason=each.reason) for each in machines.places(ids)],
+        others=[NoPlaceView(node=node, reason=reason) for node, reason in machines.no_places(ids)],
     )
 
 
@@ -266,6 +274,7 @@ def _local(runtime: Runtime, history: History) -> NodeView:
         hardware=_hardware(history),
         memory=_memory(history),
         loaded=[model.name for model in models if model.state is ModelState.READY],
+        ranks=ranks_here(runtime),
         models=models,
         requests=sum(model.requests for model in models),
     )
@@ -301,7 +310,9 @@ def _view(runtime: Runtime, found: Node) -> NodeView:
             for each in (report.memory if report is not None else ())
         ],
         loaded=[model["name"] for model in models if model["state"] is ModelState.READY],
+        ranks=ranks_at(runtime, found.name),
         models=[NodeModelView(**model) for model in models],
+        hidden=[model["name"] for model in models if is_own_name(runtime.config, f"{found.name}/{model['name']}")],
         requests=_requests_with(runtime, found.name),
         files=[file_view(file) for file in (report.files if report is not None else ())],
         drained=found.name in runtime.machines.drained,
@@ -324,5 +335,4 @@ def _shown(url: str) -> str:
 
 
 def _requests_with(runtime: Runtime, name: str) -> int:
-    prefix = f"{name}/"
-    return sum(request.record.model.startswith(prefix) for request in runtime.in_flight.values())
+    return sum(runtime.machines.node_of(request.record.model) == name for request in runtime.in_flight.values())

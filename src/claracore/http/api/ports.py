@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 from pydantic import BaseModel
 
+from claracore.core.config.ranks import master_port_name
 from claracore.core.ports.report import ReportView
 from claracore.host.cluster.ray_seen import ray_pids
 from claracore.host.sockets.observe import listener_words, reasons, running_report, why_running
@@ -54,9 +55,10 @@ async def _ray(runtime: Runtime, installation: Installation) -> frozenset[int]:
 
 
 def _serving(runtime: Runtime) -> dict[str, int]:
-    """Return the pid of each model that is ready."""
+    """Return the pid of each model that is ready, also by the name of the port where its ranks meet."""
     return {
-        model_id: running.pid
+        name: running.pid
         for model_id, running in runtime.supervisor.all_running().items()
         if running.state is ModelState.READY and running.pid is not None
+        for name in (model_id, *([master_port_name(model_id)] if running.ranks else []))
     }

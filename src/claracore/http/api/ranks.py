@@ -5,13 +5,14 @@ It asks again and again for as long as it wants it, with the right that a key ha
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from claracore.host.cluster.held_ranks import LONGEST_LEASE_SECONDS, RankOrder
 from claracore.http.api.dependencies import RuntimeDep
+from claracore.http.api.shallow import ShallowObject
 
 router = APIRouter(tags=["nodes"])
 
@@ -28,7 +29,7 @@ class RankWishView(BaseModel):
     model: Text
     head: Text
     start: Text
-    entry: dict[str, Any]
+    entry: ShallowObject
     begin: bool = True
     lease_seconds: Annotated[float, Field(gt=0, le=LONGEST_LEASE_SECONDS)]
 

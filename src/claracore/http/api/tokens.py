@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 from claracore.errors import Conflict, ModelNotFound
 from claracore.host.supervisor.health import ask
 from claracore.http.api.dependencies import GrantDep, RuntimeDep
+from claracore.http.api.shallow import ShallowObject
 from claracore.types import Endpoint, ModelState
 
 router = APIRouter(tags=["models"])
@@ -33,7 +34,7 @@ class TextsToCount(BaseModel):
 
     model: str
     texts: list[str] = Field(max_length=MOST_TEXTS)
-    messages: list[dict[str, Any]] = Field(default=[], max_length=MOST_MESSAGES)
+    messages: list[ShallowObject] = Field(default=[], max_length=MOST_MESSAGES)
 
 
 class TokensView(BaseModel):

@@ -172,7 +172,7 @@ class Views:
             group=runtime.config.group_of(model_id),
             kind=kind_of(model),
             capabilities=_capabilities(model, runtime.memory.command(model_id)),
-            port=running.port if running else None,
+            port=runtime.held_ranks.port(model_id, running),
             pid=pid,
             memory_bytes=_memory_bytes(runtime, model_id, pid) if with_memory else None,
             memory=_footprint(runtime, model_id),

@@ -12,7 +12,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from claracore.core.cluster.journey import Journey
-from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown
+from claracore.errors import ClaraCoreError, ModelNotFound, ShuttingDown, UpstreamFailed
 from claracore.http.gateway.inflight import ANSWERING, OVER
 from claracore.http.gateway.loops import FIELD, was_sent_on
 from claracore.http.gateway.request import ModelRequest
@@ -28,6 +28,18 @@ MOVED_ON_STATUS = (502, 503)
 """What a machine answers that cannot serve a model now: another one may."""
 
 
+class KeyRefused(UpstreamFailed):
+    """Another machine does not take our key; 502: the key that the client sent has nothing to do with it."""
+
+    code = "machine_refuses_key"
+    cause = "The machine that has the model does not take the key that ClaraCore has for it."
+    way_out = (
+        "A machine that has joined has left, or has joined another one: `claracore nodes invite` lets it join anew, "
+        "`claracore nodes forget NAME` ends it. For any other, correct `apiKey` of its entry in `peers`."
+    )
+    should_retry = False
+
+
 class MovableRequest(ModelRequest):
     """A request that moves on to another machine when one fails."""
 
@@ -37,10 +49,20 @@ class MovableRequest(ModelRequest):
     _journey: Journey | None = None
     """Where it has been; None before it had to move."""
 
-    @property
-    def is_remote(self) -> bool:
-        """Whether it is with another machine that is followed."""
-        return self.target is not None and bool(self.target.node)
+    def turned_down(self, status: int) -> bool:
+        """Go elsewhere, or end, where the answer says that the machine cannot serve the model, or not us."""
+        target = self.target
+        if target is None:
+            return False
+        # With our key, and not the client's own. 403 of a service on the internet is about what was asked as well.
+        if target.own_lines and (status == 401 or (status == 403 and target.node)):
+            what = f"does not take our key ({status})"
+            if not self.moves_on(what):
+                self.drop_upstream()
+                who = f"machine {target.node!r}" if target.node else "the peer"
+                self.fail(KeyRefused(f"{who}, which has model {target.model_id!r}, {what}"))
+            return True
+        return status in MOVED_ON_STATUS and bool(target.node) and self.moves_on(f"it answered {status}")
 
     @abstractmethod
     def go(self, target: Target) -> None:

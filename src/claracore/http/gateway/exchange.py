@@ -10,13 +10,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from claracore.errors import BadRequest, ClaraCoreError, Conflict, UpstreamFailed
+from claracore.errors import BadRequest, ClaraCoreError, Conflict
 from claracore.host.activity.record import Record
 from claracore.http.access.admitted import check_model
 from claracore.http.access.limits import begin
 from claracore.http.gateway.answer import AnswerWriter
 from claracore.http.gateway.asked import asked_in_query
-from claracore.http.gateway.elsewhere import MOVED_ON_STATUS, MovableRequest
+from claracore.http.gateway.elsewhere import MovableRequest
 from claracore.http.gateway.explained import broken_off
 from claracore.http.gateway.heads import switching_bytes
 from claracore.http.gateway.inflight import ANSWERING, COLLECTING, CONNECTING, OVER, SENT, WAITING
@@ -217,7 +217,7 @@ class Exchange(MovableRequest):
 
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
-        if head.status in MOVED_ON_STATUS and self.is_remote and self.moves_on(f"it answered {head.status}"):
+        if head.status >= 400 and self.turned_down(head.status):
             return
         self.phase = ANSWERING
         self._request.forget_body()
@@ -261,7 +261,7 @@ class Exchange(MovableRequest):
     def _break_off(self, reason: str, *, at_boundary: bool) -> None:
         """End an answer that has begun and cannot be completed."""
         self.record.error = f"the model server broke off its answer: {reason}"
-        error = UpstreamFailed(self.sentence(f"broke off its answer: {reason}"))
+        error = self.failure(f"broke off its answer: {reason}")
         is_ended = self.answer.break_off(error, at_boundary=at_boundary, unframed=self.wants_payload)
         self.over()
         if is_ended:

@@ -9,6 +9,7 @@ from abc import abstractmethod
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from claracore.errors import MachineLost, UpstreamFailed
 from claracore.http.gateway.alarm import NEVER
 from claracore.http.gateway.upstream import Recipient
 
@@ -66,3 +67,8 @@ class InFlight(Recipient):
         if self.target is not None and self.target.node:
             return f"machine {self.target.node!r}, which has model {model!r}, {what}"
         return f"the server of model {model!r} {what}; what it printed: claracore logs {model}"
+
+    def failure(self, what: str) -> ClaraCoreError:
+        """Return the error that says what the model server did, or the machine that has it."""
+        is_elsewhere = self.target is not None and self.target.node
+        return (MachineLost if is_elsewhere else UpstreamFailed)(self.sentence(what))

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from claracore.errors import NotReadyInTime, UpstreamFailed
+from claracore.errors import NotReadyInTime
 from claracore.host.sockets.busy import processor_seconds
 from claracore.http.gateway.inflight import ANSWERING, CONNECTING, OVER, SENT, InFlight
 
@@ -64,7 +64,7 @@ class Liveness:
             request.deadline = asyncio.get_running_loop().time() + NODE_LOST_SECONDS
             self._alarm.set(request.deadline)
         else:
-            request.cancel(UpstreamFailed(request.sentence(f"was lost: {request.node_lost}")))
+            request.cancel(request.failure(f"was lost: {request.node_lost}"))
 
     async def _look_after(self, request: InFlight, destination: Destination, path: bytes) -> None:
         if await self._lives(destination, path) or _has_spoken(request):

@@ -13,7 +13,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from claracore.errors import ClaraCoreError, UpstreamFailed
+from claracore.errors import ClaraCoreError
 from claracore.http.gateway.alarm import NEVER
 from claracore.http.gateway.connect import TurnedAway, Unreachable, connect
 from claracore.http.gateway.inflight import ANSWERING, CONNECTING, OVER, SENT, WAITING, InFlight
@@ -251,7 +251,7 @@ class ModelRequest(InFlight):
 
     def failed(self, what: str) -> None:
         """End it with an error that says what the model server did."""
-        self.fail(UpstreamFailed(self.sentence(what)))
+        self.fail(self.failure(what))
 
     def drop_upstream(self) -> None:
         """Close the connection, without waiting for the rest of an answer."""

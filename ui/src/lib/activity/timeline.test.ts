@@ -29,6 +29,17 @@ test('it is told why what was loaded has ended', () => {
   ]);
 });
 
+test('a load that was cancelled is there, and was never loaded', () => {
+  const because = 'unloaded for b';
+  const more = { model: 'a', at: 100, total_seconds: 40, cancelled: true, ended_at: 140, ended_because: because };
+  const [lane] = lanes([swap({ spawn_seconds: 10, load_seconds: 30 }, more)], 100, 200);
+  expect(lane?.spans.map((span) => [span.kind, span.seconds, span.end])).toEqual([
+    ['spawn_seconds', 10, ''],
+    ['load_seconds', 30, ''],
+    ['cancelled', 0, because],
+  ]);
+});
+
 test('what lies outside is cut off, and what failed was never loaded', () => {
   const old = swap({ load_seconds: 5 }, { model: 'old', at: 0, ended_at: 50 });
   const long = swap({ load_seconds: 150 }, { model: 'long', at: 0 });

@@ -3,7 +3,7 @@ import type { Swap } from '../api/types';
 import { type Phase, PHASES } from './series';
 
 export interface Span {
-  kind: Phase['key'] | 'loaded' | 'failed';
+  kind: Phase['key'] | 'loaded' | 'failed' | 'cancelled';
   label: string;
   /** Why it ended; nothing while it goes on. */
   end: string;
@@ -19,6 +19,7 @@ export interface Lane {
   spans: Span[];
 }
 
+const CANCELLED = 'var(--text-3)';
 const LOADED = 'var(--bar-loaded)';
 
 /** One lane for each model that was loaded or waited for between `from` and `to`, the first that was first. */
@@ -46,6 +47,10 @@ function whole(swap: Swap, now: number): Stretch[] {
   if (swap.error) {
     const seconds = Math.max(0, swap.at + swap.total_seconds - at);
     found.push({ kind: 'failed', label: 'failed', end: '', colour: 'var(--bad)', seconds, start: at });
+  } else if (swap.cancelled) {
+    const seconds = Math.max(0, swap.at + swap.total_seconds - at);
+    const end = swap.ended_because || 'stopped';
+    found.push({ kind: 'cancelled', label: 'not ready yet', end, colour: CANCELLED, seconds, start: at });
   } else {
     const seconds = Math.max(0, (swap.ended_at ?? now) - at);
     found.push({ kind: 'loaded', label: 'loaded', end: swap.ended_because ?? '', colour: LOADED, seconds, start: at });

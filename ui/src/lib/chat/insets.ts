@@ -6,7 +6,9 @@ import { named } from './markdown';
 /** Makes blocks of what is marked below an element; returns how to end them. */
 export function unfold(element: HTMLElement): () => void {
   const made = [...element.querySelectorAll<HTMLElement>('div[data-code]')].map((target) => {
-    const props = { code: target.textContent ?? '', ...named(target.dataset.code ?? '') };
+    // Kept, as a block is made again below what is still the same text.
+    const code = (target.dataset.text ??= target.textContent ?? '');
+    const props = { code, ...named(target.dataset.code ?? '') };
     target.replaceChildren();
     return mount(CodeBlock, { target, props });
   });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { badgeOf, configurationOf, filesOf, fullness, modelsOf, programOf } from './nodes';
+import { badgeOf, configurationOf, filesOf, fullness, hiddenOf, modelsOf, programOf } from './nodes';
 
 describe('a machine', () => {
   it('is named by its program and version', () => {
@@ -24,6 +24,10 @@ describe('a machine', () => {
   it('says what it has to do', () => {
     const model = { name: 'x', state: 'ready', fit: 'unknown', requests: 0, slots: null, context: null } as const;
     expect(modelsOf({ models: [model], loaded: ['x'], requests: 2 })).toBe('1 model · 1 loaded · 2 requests');
+  });
+  it('says which models of it are hidden by names of this machine', () => {
+    expect(hiddenOf({ hidden: ['x', 'y'] })).toContain('the same: x, y');
+    expect([hiddenOf({ hidden: [] }), hiddenOf({})]).toEqual(['', '']);
   });
   it('says how it is with the models that it is to have from here', () => {
     const of = (state: 'current' | 'refused' | 'older' | 'closed', kept: string[] = []) =>

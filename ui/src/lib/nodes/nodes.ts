@@ -52,6 +52,13 @@ const CONFIGURATIONS: Record<string, { badge: string; words: string }> = {
   closed: { badge: 'warn', words: 'not given' },
 };
 
+/** What there is to say of models of a machine whose names are this machine's own; empty where there are none. */
+export function hiddenOf(node: Pick<NodeView, 'hidden'>): string {
+  return node.hidden?.length
+    ? `not to be had from here, for names of this machine are the same: ${node.hidden.join(', ')}`
+    : '';
+}
+
 /** How a machine is with the models that it is to have from here; null where it is given none. */
 export function configurationOf(
   node: Pick<NodeView, 'configuration'>,

@@ -1,6 +1,7 @@
 /** How is a command of the palette done? */
 import { loadModel, unloadAll, unloadModel } from '../actions';
-import { sayFailed } from '../failures/said';
+import { notLoaded, sayFailed } from '../failures/said';
+import { live } from '../live.svelte';
 import { navigation } from '../navigation.svelte';
 import { type NoticeAction, notices } from '../notices.svelte';
 import { hrefOf } from '../router';
@@ -15,10 +16,7 @@ export function run(act: Act, showShortcuts: () => void): void {
     case 'load':
       return load(act.model);
     case 'unload':
-      return told(unloadModel(act.model), `${act.model} is unloaded`, {
-        label: 'Load again',
-        run: () => load(act.model),
-      });
+      return unload(act.model);
     case 'unload-all':
       return told(unloadAll(), 'All models are unloaded');
     case 'theme':
@@ -26,6 +24,13 @@ export function run(act: Act, showShortcuts: () => void): void {
     case 'shortcuts':
       return showShortcuts();
   }
+}
+
+function unload(model: string): void {
+  const again = { label: 'Load again', run: () => load(model) };
+  // Whoever asked for the load hears the same: it is one message.
+  if (live.model(model)?.state === 'starting') told(unloadModel(model), notLoaded(model));
+  else told(unloadModel(model), `${model} is unloaded`, again);
 }
 
 function load(model: string): void {

@@ -2,6 +2,7 @@
 import type { Model } from '../api/types';
 import type { Headers } from '../list/families';
 import { sections } from '../list/sections';
+import { nameOf } from '../live';
 
 /** What may be chosen: a model, or something beside the models, as `All models`. */
 export interface Choice {
@@ -19,11 +20,6 @@ export interface Wishes {
   wanted: string;
   favourites: ReadonlySet<string>;
   headers?: Headers;
-}
-
-/** As a person knows it. */
-export function titleOf(model: Model): string {
-  return model.name || model.id;
 }
 
 /** What is beside the models first, then those that run, favourites, and the others by family; only what has the words. */
@@ -54,7 +50,7 @@ export function activeIn(choices: readonly Choice[], moved: string | null, typed
 }
 
 function choice(model: Model): Choice {
-  return { value: model.id, title: titleOf(model), model };
+  return { value: model.id, title: nameOf(model), model };
 }
 
 function has(text: string, wanted: string): boolean {

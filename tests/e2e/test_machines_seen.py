@@ -1,0 +1,79 @@
+"""What the first machine shows of the models of another one: their logs, memory, requests and counts."""
+
+from __future__ import annotations
+
+import http.client
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+
+import pytest
+
+from e2e.instance import fake, until
+from e2e.joined import NONE, Joined
+from e2e.ports import claracore
+
+LINE = "printed on the node"
+MODELS = f"models:\n  x: {{cmd: 'sh -c \"echo {LINE}; exec {fake()}\"'}}\n"
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Joined]:
+    with ExitStack() as stack:
+        found = Joined(tmp_path_factory.mktemp("seen"), stack)
+        found.start("head", NONE)
+        found.start("node", MODELS)
+        found.join_well("node", "desk")
+        found.until_up()
+        yield found
+
+
+@pytest.mark.parametrize("name", ["desk/x", "x"])
+def test_a_log_is_asked_for_where_it_is(stand: Joined, name: str) -> None:
+    shown = stand.ask("head", "GET", f"/api/logs?source={name}&lines=1000").json
+    assert shown["source"] == "desk/x"
+    assert LINE in [line["text"] for line in shown["lines"]]
+    typed = claracore(stand.head.folder, "logs", name, "--url", stand.head.url)
+    assert LINE in typed.stdout.splitlines()
+
+
+def follow(stand: Joined) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+    connection = stand.head.connect()
+    connection.request("GET", "/logs/stream/desk/x")
+    return connection, connection.getresponse()
+
+
+def test_a_log_is_followed_where_it_is(stand: Joined) -> None:
+    connection, answer = follow(stand)
+    with closing(connection):
+        assert answer.status == 200
+        while answer.readline().decode().rstrip("\n") != LINE:
+            pass
+        assert stand.ask("node", "POST", "/api/models/unload/x").status == 200
+        assert stand.head.chat("x").status == 200
+        while answer.readline().decode().rstrip("\n") != LINE:
+            pass
+
+
+def test_a_model_of_another_machine_takes_no_memory_of_this_one(stand: Joined) -> None:
+    assert stand.head.chat("x").status == 200
+    until(lambda: bool(stand.head.running().get("desk/x", {}).get("state") == "ready"))
+    devices = stand.ask("head", "GET", "/api/memory").json["devices"]
+    assert [row["model"] for device in devices for row in device["models"]] == []
+    assert "desk/x" in claracore(stand.head.folder, "ps", "--url", stand.head.url).stdout
+    seen = {
+        row["model"] for device in stand.ask("node", "GET", "/api/memory").json["devices"] for row in device["models"]
+    }
+    assert seen <= {"x"}
+
+
+def test_a_machine_that_dies_ends_what_follows_its_log(stand: Joined) -> None:
+    connection, answer = follow(stand)
+    with closing(connection):
+        assert answer.readline()
+        stand.running["node"].process.kill()
+        stand.running["node"].process.wait()
+        assert answer.read().decode().endswith("machine 'desk' sends no more\n")
+    until(lambda: (stand.node() or {}).get("state") == "lost")
+    refused = stand.ask("head", "GET", "/api/logs?source=desk/x")
+    assert refused.status == 502
+    assert "machine 'desk' could not be asked for the log of 'x'" in refused.message
