@@ -155,3 +155,26 @@ def test_a_link_gives_nothing_away_but_models(tmp_path: Path) -> None:
     link.unlink()
     os.mkfifo(link)  # whoever opens it waits for a writer
     assert shared((out("m", f"llama-server -m {link}"),))[0].model.files == ()
+
+
+def test_a_link_that_is_none_by_the_time_it_is_judged_gives_nothing_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, secret, read = tmp_path / "models", tmp_path / "shadow", os.pread
+    folder.mkdir()
+    secret.write_bytes(b"root:*:1")
+    link = folder / "a.gguf"
+    link.symlink_to(secret)
+    swaps: list[bytes] = []
+
+    def swapped(descriptor: int, size: int, at: int) -> bytes:
+        swaps.append(read(descriptor, size, at))
+        link.unlink()
+        link.write_bytes(b"mine")
+        return swaps[-1]
+
+    monkeypatch.setattr(os, "pread", swapped)
+    files = SharedFiles()
+    shared = FilesOfModels(At((folder,)), NoDownloads(), files)
+    assert shared((out("m", f"llama-server -m {link}"),))[0].model.files == ()
+    assert swaps == [b"root:*:1"]

@@ -121,6 +121,8 @@ def test_a_machine_dies_with_requests_in_it_and_comes_back(machines: Machines) -
 
     back = machines.start("b", f"  x: {{cmd: '{fake()}'}}\n  y: {{cmd: '{fake()}'}}", TOGETHER)
     assert back.chat("x").status == 200
+    # Models are served before it can say what it has: on a busy machine its start goes on for seconds.
+    assert back.ask("GET", "/api/node").status == 200
     with timed(SECONDS):
         until(lambda: bool(machines.node("b")["loaded"] == ["x"]))
         assert head.chat("b/x").status == 200

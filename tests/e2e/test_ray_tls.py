@@ -18,6 +18,18 @@ from e2e.test_ray import APART, RayMachines, ray_of
 pytestmark = [pytest.mark.ray, pytest.mark.skipif(os.getuid() != 0, reason="only root has namespaces")]
 
 
+def first_bytes_of_gcs(certificate: Path | None) -> bytes:
+    """Return what is answered to a client that has this certificate, or none, and asks for none."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols(["h2"])
+    if certificate is not None:
+        context.load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+    with context.wrap_socket(socket.create_connection(("127.0.0.1", 20000), timeout=60)) as connection:
+        connection.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        return connection.recv(100)
+
+
 def test_ray_with_certificates(tmp_path: Path) -> None:
     with ExitStack() as stack:
         machines = RayMachines(tmp_path, stack)
@@ -33,6 +45,8 @@ def test_ray_with_certificates(tmp_path: Path) -> None:
                     server_hostname="127.0.0.1",
                 )
         kept = machines.folder / "node/state/claracore/ray/tls-of-node"
+        assert first_bytes_of_gcs(kept), "with a certificate of the authority it speaks HTTP/2"
+        assert first_bytes_of_gcs(None) == b"", "without one it says nothing and hangs up"
         assert {stat.S_IMODE(path.stat().st_mode) for path in kept.iterdir()} == {0o600}
         assert machines.ask("head", "POST", "/api/nodes/certificate", {"secret": "x", "request": "y"}).status == 404
 

@@ -97,7 +97,8 @@ class _Naming:
         A link out of the folders of models has to lead to a model: whoever may write into such a folder could have us
         give away a file that he cannot read himself.
         """
-        real = os.path.realpath(path)
+        straight = str(Path(os.path.realpath(path.parent), path.name))
+        real = os.path.realpath(straight)  # what is opened, and what is judged: a link may be another one by then
         descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             status, beginning = os.fstat(descriptor), os.pread(descriptor, HEADER_BYTES, 0)
@@ -106,7 +107,7 @@ class _Naming:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(f"{path} is no file")
         is_inside = any(PurePath(real).is_relative_to(os.path.realpath(root)) for root in self._roots)
-        if path.is_symlink() and not is_inside and not beginning.startswith(GGUF):
+        if real != straight and not is_inside and not beginning.startswith(GGUF):
             raise OSError(f"{path} leads to {real}, which is no model")
         return status.st_size, beginning
 

@@ -28,7 +28,7 @@ MOVED_ON_STATUS = (502, 503)
 """What a machine answers that cannot serve a model now: another one may."""
 
 
-class KeyRefused(UpstreamFailed):
+class MachineRefusesKey(UpstreamFailed):
     """Another machine does not take our key; 502: the key that the client sent has nothing to do with it."""
 
     code = "machine_refuses_key"
@@ -60,7 +60,7 @@ class MovableRequest(ModelRequest):
             if not self.moves_on(what):
                 self.drop_upstream()
                 who = f"machine {target.node!r}" if target.node else "the peer"
-                self.fail(KeyRefused(f"{who}, which has model {target.model_id!r}, {what}"))
+                self.fail(MachineRefusesKey(f"{who}, which has model {target.model_id!r}, {what}"))
             return True
         return status in MOVED_ON_STATUS and bool(target.node) and self.moves_on(f"it answered {status}")
 
