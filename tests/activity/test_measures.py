@@ -79,3 +79,14 @@ def test_an_engine_may_have_families_and_labels_of_our_names() -> None:
         'vllm:e2e{model="opt",path="x,model=\\"y\\"",exported_model="facebook/opt"} 2',
         'vllm:e2e_other{model="opt"} 3',
     ]
+
+
+def test_labels_that_follow_from_others_are_added_to_each_sample() -> None:
+    counter = Counter("a_total", "A.", ("model",))
+    counter.add("desk/x")
+    histogram = Histogram("b_seconds", "B.", ("model",), bounds=(1.0,))
+    histogram.observe(0.5, "desk/x")
+    text = exposition([counter, histogram], lambda named: [*named, ("node", "desk")])
+    assert 'a_total{model="desk/x",node="desk"} 1' in text
+    assert 'b_seconds_bucket{model="desk/x",node="desk",le="1"} 1' in text
+    assert 'b_seconds_count{model="desk/x",node="desk"} 1' in text

@@ -66,6 +66,26 @@ def test_a_model_of_another_machine_takes_no_memory_of_this_one(stand: Joined) -
     assert seen <= {"x"}
 
 
+def test_a_request_is_in_the_activity_with_the_machine_that_answered(stand: Joined) -> None:
+    def nodes(who: str, model: str) -> set[str | None]:
+        return {row["node"] for row in stand.ask(who, "GET", f"/api/activity?model={model}").json["data"]}
+
+    assert stand.head.chat("x").status == 200
+    until(lambda: nodes("head", "desk/x") == {"desk"})
+    until(lambda: nodes("node", "x") == {None})
+
+
+def test_counts_of_another_machine_name_it(stand: Joined) -> None:
+    def samples(who: str) -> list[str]:
+        lines = stand.ask(who, "GET", "/metrics").body.decode().splitlines()
+        return [line for line in lines if line.startswith(("claracore_requests_total{", "claracore_model_state{"))]
+
+    sample = 'claracore_requests_total{model="desk/x",status="200",node="desk"} '
+    until(lambda: any(line.startswith(sample) for line in samples("head")))
+    assert 'claracore_model_state{model="z",state="stopped"} 1' in samples("head")
+    assert [line for line in samples("node") if "node=" in line] == []
+
+
 def test_a_machine_that_dies_ends_what_follows_its_log(stand: Joined) -> None:
     connection, answer = follow(stand)
     with closing(connection):

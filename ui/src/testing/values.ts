@@ -101,6 +101,7 @@ export function row(at: number, more: Partial<ActivityRow> = {}): ActivityRow {
     session: null,
     selector: null,
     priority: null,
+    node: null,
     draft_tokens: null,
     accepted_tokens: null,
     tokens_counted: false,

@@ -180,6 +180,7 @@ class Journal:
             self._sessions.session_of(record.header_lines),
             record.selector or None,
             record.priority,
+            record.node or None,
         )
 
     def _load_part(self, model: str, waited: float) -> float | None:

@@ -16,11 +16,20 @@ from typing import Final, Generic, Literal, TypeVar
 Labels = tuple[str, ...]
 """Values of the labels, in the order of the family's label names."""
 
+Named = list[tuple[str, str]]
+"""Labels with their names."""
+MoreLabels = Callable[[Named], Named]
+
 Item = TypeVar("Item")
 
 SECONDS: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0)
 MOST_SERIES = 2_000
 """Per family. What would exceed it is counted under the labels `other`: clients must not be able to fill our memory."""
+
+
+def no_more(named: Named) -> Named:
+    """Return the labels as they are."""
+    return named
 
 
 class Count:
@@ -72,10 +81,10 @@ class Counter:
         """Add `by` to the number of one combination of labels."""
         self._series.of(labels).value += by
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, more: MoreLabels = no_more) -> Iterator[str]:
         """Return the samples."""
         for labels, count in self._series.items():
-            yield sample(self.name, zip(self.labels, labels, strict=True), count.value)
+            yield sample(self.name, more(list(zip(self.labels, labels, strict=True))), count.value)
 
 
 class Histogram:
@@ -105,10 +114,10 @@ class Histogram:
         found = dict(self._series.items()).get(labels)
         return (0, 0.0) if found is None else (sum(found.counts), found.sum)
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, more: MoreLabels = no_more) -> Iterator[str]:
         """Return the samples: cumulative buckets, sum and count."""
         for labels, distribution in self._series.items():
-            named = list(zip(self.labels, labels, strict=True))
+            named = more(list(zip(self.labels, labels, strict=True)))
             total = 0
             for bound, count in zip((*self.bounds, float("inf")), distribution.counts, strict=True):
                 total += count
@@ -153,21 +162,21 @@ class Gauge:
         self.labels = tuple(labels)
         self.values = tuple(values)
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, more: MoreLabels = no_more) -> Iterator[str]:
         """Return the samples."""
         for labels, value in self.values:
-            yield sample(self.name, zip(self.labels, labels, strict=True), value)
+            yield sample(self.name, more(list(zip(self.labels, labels, strict=True))), value)
 
 
 Family = Counter | Histogram | Gauge
 
 
-def exposition(families: Iterable[Family]) -> str:
-    """Return the text that Prometheus reads."""
+def exposition(families: Iterable[Family], more: MoreLabels = no_more) -> str:
+    """Return the text that Prometheus reads; `more` adds to the labels of a sample what follows from them."""
     out: list[str] = []
     for family in families:
         out += [f"# HELP {family.name} {_escaped_help(family.help)}", f"# TYPE {family.name} {family.kind}"]
-        out += family.lines()
+        out += family.lines(more)
     return "\n".join(out) + "\n"
 
 

@@ -25,6 +25,8 @@ class Record:
     stream: bool = False
     selector: str = ""
     """The selector that chose the model; empty when none did."""
+    node: str = ""
+    """The other machine to which it has gone; empty for this one."""
     priority: int | None = None
     """The model's place in the queue; None when it was never known."""
     header_lines: Sequence[bytes] = ()

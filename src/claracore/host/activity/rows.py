@@ -50,6 +50,8 @@ class ActivityRow(msgspec.Struct, frozen=True, gc=False):
     session: str | None
     selector: str | None
     priority: int | None
+    node: str | None = None
+    """The other machine that has answered, or was to. An older process that hands its rows over sends none."""
 
 
 COLUMNS: Final = ActivityRow.__struct_fields__

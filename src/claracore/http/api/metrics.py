@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Literal
 
 import psutil
@@ -15,7 +16,7 @@ from fastapi.responses import PlainTextResponse
 from claracore import __version__
 from claracore.core.memory.footprint import DeviceMemory
 from claracore.errors import ClaraCoreError
-from claracore.host.activity.measures import Family, Gauge, exposition, merged
+from claracore.host.activity.measures import Family, Gauge, Named, exposition, merged
 from claracore.host.activity.statistics import stats_by_model
 from claracore.host.hardware.usage import memory_bytes
 from claracore.http.access.keyring import KeyRing
@@ -51,10 +52,16 @@ async def metrics(  # noqa: PLR0917 - one for each part that has numbers
     devices = await runtime.memory.sampled()
     now = gauges(runtime, history, installation, events.broadcaster, ring, devices)
     theirs = await _of_llama_swap(history) if names else ()
-    text = exposition([*history.counts.families, *now, *theirs])
+    text = exposition([*history.counts.families, *now, *theirs], partial(_with_node, runtime))
     if engines:
         text = merged(text, await _of_engines(runtime, gateway.inside))
     return PlainTextResponse(text, media_type=MEDIA_TYPE)
+
+
+def _with_node(runtime: Runtime, named: Named) -> Named:
+    """Return the labels of a sample, with `node` behind `model` where another machine has the model."""
+    node = next((runtime.node_of(text) for name, text in named if name == "model"), None)
+    return [*named, ("node", node)] if node else named
 
 
 def gauges(  # noqa: PLR0917 - one for each part that has numbers

@@ -81,6 +81,13 @@ class Runtime:
             raise ModelNotFound(name, self.config.models)
         return model_id
 
+    def node_of(self, model_id: str) -> str:
+        """Return the name of the machine that has a model, or had it; empty for one of this machine."""
+        peer_id = self.config.peer_of(model_id)
+        if peer_id is None and model_id not in self.config.models:
+            return self.machines.node_of(model_id)
+        return peer_id or ""
+
     def begin_load(self, model_id: str) -> None:
         """Load a model without waiting for it; why it failed is in `supervisor.failure`."""
 

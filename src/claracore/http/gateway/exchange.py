@@ -131,7 +131,7 @@ class Exchange(MovableRequest):
             raise BadRequest(f"model {target.model_id!r} is not loaded, and 'autoload' says not to", param="autoload")
         if target.own_lines is not None:
             check_loop(self.head.noted.get(FIELD, b""), target.model_id)
-        self.record.model = target.model_id
+        self.record.model, self.record.node = target.model_id, target.peer
         self.record.selector, self.record.priority = target.selector, target.priority
         if target.ignore_websockets and self.head.upgrade == b"websocket":
             if not self.go_uncounted(target):

@@ -147,6 +147,7 @@ class InsideRequest(ModelRequest):
         """
         self.target = target
         self.record.model = self.record.requested = target.model_id
+        self.record.node = target.peer
         self.record.request_bytes = len(self._body)
         if self._counts:
             self.arrive(target)

@@ -72,6 +72,8 @@ class Target:
     """The name that chooses it among others; empty when it was named itself."""
     node: str = ""
     """The machine that has it, by the name of a peer that is followed; empty for all others."""
+    peer: str = ""
+    """The name of the peer that has it, followed or not; empty for a model of this machine."""
     shared: str = ""
     """The name under which several machines have it; empty where it is one machine's."""
     is_spread: bool = False
@@ -165,7 +167,7 @@ def targets_of(config: Config) -> Targets:
         for name in (model.id, *model.plain_aliases, *model.filters.set_params_by_id):
             if config.resolve(name) in (model.id, None):
                 by_name[name] = _target(model, name, own_lines, config.priorities.get(model.id, 0), node=node)
-                by_name[name].fingerprint = peer.fingerprint
+                by_name[name].fingerprint, by_name[name].peer = peer.fingerprint, peer_id or ""
                 by_name[name].is_spread = is_spread(model)
     shared = _shared(config, by_name)
     ignored = tuple(Regex(pattern) for pattern in config.upstream.ignore_paths)

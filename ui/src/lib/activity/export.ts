@@ -5,6 +5,7 @@ import type { ActivityRow } from '../api/types';
 const COLUMNS: (keyof ActivityRow)[] = [
   'at',
   'model',
+  'node',
   'path',
   'status',
   'error',
