@@ -23,13 +23,19 @@ from claracore.cli.verb import VerbGroup
         ("stores", "import"),
     ],
 )
-def test_the_nearest_verb_is_named(word: str, verb: str) -> None:
-    assert f"; did you mean {verb!r}?" in unknown_verb(word)
+def test_the_nearest_verb_is_named(capsys: pytest.CaptureFixture[str], word: str, verb: str) -> None:
+    with pytest.raises(SystemExit):
+        unknown_verb(word)
+    assert f"; did you mean {verb!r}?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("word", ["nonsense", "xyzzy", "-"])
-def test_nothing_is_named_that_is_not_near(word: str) -> None:
-    assert "did you mean" not in unknown_verb(word)
+def test_nothing_is_named_that_is_not_near(capsys: pytest.CaptureFixture[str], word: str) -> None:
+    with pytest.raises(SystemExit):
+        unknown_verb(word)
+    shown = capsys.readouterr().err
+    assert word in shown
+    assert "did you mean" not in shown
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])

@@ -16,6 +16,7 @@ import pytest
 from claracore.host.conversations.folders import NAME, memory_base
 from e2e.instance import WAIT_SECONDS, Instance, configured, instance, on_one_processor, until
 from fakes.ports import free_run
+from zoo.synthetic import build, write
 
 FAKE = Path(__file__).parents[1] / "fakes" / "fake_slots.py"
 EMBEDDED = f"{sys.executable} -m claracore engine"
@@ -40,7 +41,7 @@ class Place:
 
     def __init__(self, folder: Path, keep: str) -> None:
         self.folder, self.log, self.story = folder, folder / "log", folder / "story"
-        (folder / "m.gguf").write_bytes(b"GGUF")
+        write(folder / "m.gguf", build({}))
         launcher = folder / "llama-server-fake"
         launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -E -S "{FAKE}" "$@"\n')
         launcher.chmod(0o755)

@@ -187,11 +187,13 @@ def test_a_swap_that_saves_for_long(tmp_path: Path) -> None:
             await play.answered(request)
 
     assert told(tmp_path, "gated-save", story) == dedent("""\
-        Arrived 2 b -> Stop a evicted
+        Arrived 2 b -> LookAhead b
+        LookedAhead b -> Stop a evicted
             a: save 0
         Arrived 3 a ->
         Arrived 4 b ->
-        Ended a -> Start b
+        Ended a -> Start b, LookAhead a
+        LookedAhead a ->
         Ready b -> Serve 2, Serve 4
         Finished 2 ->
         Finished 4 -> Stop b evicted
@@ -209,6 +211,7 @@ def test_a_load_that_restores_for_long(tmp_path: Path) -> None:
         second = play.arrive("a")
         await play.comes_to("a: restore 0")
         third, fourth = play.arrive("a"), play.arrive("b")
+        await play.comes_to("LookedAhead b")
         place.opens("a")
         for request in (second, third, fourth):
             await play.answered(request)
@@ -220,7 +223,8 @@ def test_a_load_that_restores_for_long(tmp_path: Path) -> None:
         Arrived 2 a -> Start a
             a: restore 0
         Arrived 3 a ->
-        Arrived 4 b ->
+        Arrived 4 b -> LookAhead b
+        LookedAhead b ->
         Ready a -> Serve 2, Serve 3
         Finished 2 ->
         Finished 3 -> Stop a evicted
@@ -259,6 +263,7 @@ def test_an_unload_while_it_restores(tmp_path: Path) -> None:
         second = play.arrive("a")
         await play.comes_to("a: hangs restore")
         third = play.arrive("b")
+        await play.comes_to("LookedAhead b")
         await play.supervisor.unload(["a"])
         with pytest.raises(ClaraCoreError):
             await play.answered(second)
@@ -272,7 +277,8 @@ def test_an_unload_while_it_restores(tmp_path: Path) -> None:
         Arrived 2 a -> Start a
             a: restore 0
             a: hangs restore
-        Arrived 3 b ->
+        Arrived 3 b -> LookAhead b
+        LookedAhead b ->
         UnloadAsked a -> Refuse 2 model unloaded, Stop a unloaded by request
         Ended a -> Start b
         Ready b -> Serve 3
@@ -282,19 +288,20 @@ def test_an_unload_while_it_restores(tmp_path: Path) -> None:
 
 def test_a_server_that_dies_while_it_saves(tmp_path: Path) -> None:
     async def story(place: TwoModels, play: Transcript) -> None:
-        second, third = play.arrive("b"), play.arrive("a")
         place.tells("a")
-        await play.answered(second)
-        await play.answered(third)
+        await play.answered(play.arrive("b"))
+        await play.answered(play.arrive("a"))
         assert play.conversations.all() == []
 
     assert told(tmp_path, "crash-save", story) == dedent("""\
-        Arrived 2 b -> Stop a evicted
-        Arrived 3 a ->
+        Arrived 2 b -> LookAhead b
+        LookedAhead b -> Stop a evicted
             a: save 0
         Ended a -> Start b
         Ready b -> Serve 2
-        Finished 2 -> Stop b evicted
+        Finished 2 ->
+        Arrived 3 a -> LookAhead a
+        LookedAhead a -> Stop b evicted
         Ended b -> Start a
         Ready a -> Serve 3
         Finished 3 ->
@@ -312,7 +319,8 @@ def test_an_end_of_claracore_while_it_saves_waits_for_that(tmp_path: Path) -> No
         await ending
 
     assert told(tmp_path, "gated-save", story) == dedent("""\
-        Arrived 2 b -> Stop a evicted
+        Arrived 2 b -> LookAhead b
+        LookedAhead b -> Stop a evicted
             a: save 0
         ShutdownAsked 30.0 -> Refuse 2 shutting down
         Ended a ->
@@ -330,7 +338,8 @@ def test_an_end_at_once_while_it_saves_waits_for_nothing(tmp_path: Path) -> None
             await play.answered(second)
 
     assert told(tmp_path, "hang-save", story) == dedent("""\
-        Arrived 2 b -> Stop a evicted
+        Arrived 2 b -> LookAhead b
+        LookedAhead b -> Stop a evicted
             a: save 0
             a: hangs save
         ShutdownAsked 0.0 -> Refuse 2 shutting down

@@ -31,6 +31,7 @@ from claracore.host.supervisor.surroundings import Surroundings
 from claracore.host.supervisor.waiting import LoadWaiter
 from claracore.types import ModelState
 from fakes.ports import free_run
+from zoo.synthetic import build, write
 
 FAKE = Path(__file__).parents[1] / "fakes" / "fake_slots.py"
 KNOWS = Abilities(frozenset({"--slot-save-path"}))
@@ -40,7 +41,7 @@ class Place:
     """Where one test's ClaraCore is."""
 
     def __init__(self, folder: Path, *flags: str, keep: str = "memory") -> None:
-        (folder / "m.gguf").write_bytes(b"GGUF")
+        write(folder / "m.gguf", build({}))
         self.folder, self.log = folder, folder / "log"
         self.launcher = folder / "llama-server-fake"
         self.launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -E -S "{FAKE}" "$@"\n')

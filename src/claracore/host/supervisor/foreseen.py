@@ -23,7 +23,7 @@ from claracore.core.loading.needed_files import cut_line, failing_line, needed_f
 from claracore.errors import ClaraCoreError, ModelFailed
 from claracore.host.supervisor.commands import EMBEDDED_MODULE, LLAMA_SERVER, Commands
 from claracore.host.supervisor.named_files import shards
-from claracore.host.supervisor.program import SpawnFailed, cannot_run, find_program
+from claracore.host.supervisor.program import SpawnFailed, cannot_run, find_program, permitted
 from claracore.host.supervisor.start_judged import not_spawned
 from claracore.host.supervisor.surroundings import Surroundings
 
@@ -83,7 +83,7 @@ def _wrong_with(path: str) -> str | None:
             return None
         stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
         known = _headers.get(path)
-        if known is None or known[0] != stamp or not os.access(path, os.R_OK):
+        if known is None or known[0] != stamp or not permitted(path, os.R_OK):
             known = (stamp, _wrong_in(path, found.st_size))
             if len(_headers) >= MOST_FILES:
                 _headers.clear()

@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from claracore.errors import ClaraCoreError
 
@@ -35,6 +36,9 @@ WAYS_OUT = {
     errno.EMFILE: "ClaraCore has too many open files; raise the limit (ulimit -n)",
     errno.EIO: "its disk cannot be read",
 }
+
+EFFECTIVE: Final = os.access in os.supports_effective_ids
+"""access(2) asks for the real user, without capabilities: a service that has some would be denied what it may do."""
 
 
 def find_program(command: str, env: Mapping[str, str], cwd: str | None) -> str:
@@ -70,7 +74,7 @@ def cannot_run(command: str, program: str) -> SpawnFailed | None:
     if not os.path.exists(program):  # noqa: PTH110 - Path's raises where one may not look
         number = errno.EACCES if closed_folder(program) is not None else errno.ENOENT
         return spawn_failed(command, number)
-    return None if os.access(program, os.X_OK) else spawn_failed(command, errno.EACCES)
+    return None if permitted(program, os.X_OK) else spawn_failed(command, errno.EACCES)
 
 
 def folder_failed(command: str, number: int, cwd: str) -> SpawnFailed:
@@ -80,13 +84,18 @@ def folder_failed(command: str, number: int, cwd: str) -> SpawnFailed:
     return SpawnFailed(f"cannot start {command!r}: its working folder {cwd!r}: {os.strerror(number)}{way_out}")
 
 
+def permitted(path: str | Path, mode: int) -> bool:
+    """Whether the kernel would let this process do what `mode` (R_OK, X_OK) says, as it is: with its capabilities."""
+    return os.access(path, mode, effective_ids=EFFECTIVE)
+
+
 def closed_folder(path: str) -> str | None:
     """Return the first folder on the way to a file, links followed, that this user may not enter; None without one."""
     for name in (os.path.abspath(path), os.path.realpath(path)):  # noqa: PTH100 - Path's raises for links in a circle
         for folder in reversed(Path(name).parents):
             if not os.path.isdir(folder):  # noqa: PTH112 - as above
                 break
-            if not os.access(folder, os.X_OK):
+            if not permitted(folder, os.X_OK):
                 return str(folder)
     return None
 
@@ -108,6 +117,6 @@ def _seen(program: str, number: int) -> str | None:
             return f"this user may not enter {closed}; chmod o+x it, or put the program elsewhere"
         if not os.path.isfile(program):  # noqa: PTH113 - as above
             return "it is no file"
-        if not os.access(program, os.X_OK):
+        if not permitted(program, os.X_OK):
             return "not executable for this user; chmod +x it"
     return None

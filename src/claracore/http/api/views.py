@@ -176,7 +176,7 @@ class Views:
             pid=pid,
             memory_bytes=_memory_bytes(runtime, model_id, pid) if with_memory else None,
             memory=_footprint(runtime, model_id),
-            load_seconds=_rounded(slot.load_seconds if last.load_seconds is None and slot else last.load_seconds),
+            load_seconds=_rounded(slot.load_seconds if slot and slot.load_seconds is not None else last.load_seconds),
             **_loading(expected),
             asleep=running is not None and running.asleep and state is ModelState.READY,
             ttl_seconds=_ttl_seconds(slot) if slot else model.ttl_seconds,
