@@ -178,10 +178,10 @@ def test_who_waits_sees_whom_for_and_the_load_can_be_given_up(page: Page, parrot
     page.keyboard.press("Escape")
     say(page, "Hello")
     waiting = page.get_by_test_id("waiting")
-    expect(waiting).to_contain_text("Queued behind smollm2, which has answers to give")
+    expect(waiting).to_contain_text("Queued behind SmolLM2 135M, which has answers to give")
     page.get_by_role("navigation").get_by_role("link", name="Activity").click()
     flights = page.get_by_label("Requests in flight")
-    expect(flights).to_contain_text("Queued behind smollm2")
+    expect(flights).to_contain_text("Queued behind SmolLM2 135M")
     flights.get_by_role("row").filter(has_text="streaming").get_by_role("button", name="Cancel").click()
     expect(flights).to_contain_text("Nothing is being answered")
 
