@@ -13,7 +13,7 @@ from typing import Final
 
 from claracore.core.cluster.part import is_file_name
 from claracore.core.config.command import spanned
-from claracore.core.gguf.names import SHARD_FILE
+from claracore.core.gguf.names import SHARD_FILE, shard_names
 from claracore.core.pull.reference import is_safe_path
 
 FLAGS: Final = frozenset(
@@ -71,7 +71,7 @@ def all_shards(path: PurePath) -> tuple[PurePath, ...]:
     count = int(match["count"])
     if not 1 <= int(match["number"]) <= count <= MOST_SHARDS:
         return (path,)
-    return tuple(path.with_name(f"{match['stem']}-{n:05d}-of-{count:05d}.gguf") for n in range(1, count + 1))
+    return tuple(map(path.with_name, shard_names(match)))
 
 
 def names_for(path: PurePath, roots: tuple[PurePath, ...]) -> Iterator[str]:

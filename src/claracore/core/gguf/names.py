@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
@@ -202,3 +202,9 @@ def aliases_of(namings: Mapping[str, Naming]) -> dict[str, tuple[str, ...]]:
         model_id: (naming.base,) if bases[naming.base] == 1 and naming.base not in namings else ()
         for model_id, naming in namings.items()
     }
+
+
+def shard_names(shard: re.Match[str]) -> Iterator[str]:
+    """Yield the names of all shards of a model, from what `SHARD_FILE` has found in one of them."""
+    for number in range(1, int(shard["count"]) + 1):
+        yield f"{shard['stem']}-{number:05d}-of-{shard['count']}.gguf"

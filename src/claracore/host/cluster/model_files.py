@@ -19,7 +19,7 @@ from claracore.core.cluster.named_files import all_shards, named_paths, names_fo
 from claracore.core.cluster.part import SharedFile, SharedModel
 from claracore.core.cluster.shared import SharedOut
 from claracore.core.cluster.wanted import HEADER_BYTES
-from claracore.host.cluster.shared_files import SharedFiles
+from claracore.host.cluster.shared_files import SharedFiles, open_straight
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 
 GGUF: Final = b"GGUF"
@@ -69,12 +69,12 @@ class _Naming:
         files: list[SharedFile] = []
         for written in dict.fromkeys(each.path for each in named_paths(cmd)):
             path = Path(os.path.abspath(os.path.expanduser(written)))  # noqa: PTH100, PTH111 - links stay
+            shards = all_shards(path)
             try:
-                found = [self._file(Path(each)) for each in all_shards(path)]
+                found = [self._file(Path(each)) for each in shards]
             except (OSError, ValueError):
                 continue
-            number = next(n for n, each in enumerate(all_shards(path)) if each == path)
-            names[written] = found[number].name
+            names[written] = found[shards.index(path)].name
             files += found
         entry = {**model.entry, "cmd": with_names(cmd, names)}
         return replace(model, entry=entry, files=tuple(dict.fromkeys(files)))
@@ -99,7 +99,7 @@ class _Naming:
         """
         straight = str(Path(os.path.realpath(path.parent), path.name))
         real = os.path.realpath(straight)  # what is opened, and what is judged: a link may be another one by then
-        descriptor = os.open(real, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        descriptor = open_straight(real)
         try:
             status, beginning = os.fstat(descriptor), os.pread(descriptor, HEADER_BYTES, 0)
         finally:

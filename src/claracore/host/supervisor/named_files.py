@@ -16,7 +16,7 @@ from typing import Final
 
 from claracore.core.config.command import split
 from claracore.core.config.model import ModelConfig
-from claracore.core.gguf.names import SHARD_FILE
+from claracore.core.gguf.names import SHARD_FILE, shard_names
 
 Stamp = tuple[tuple[str, tuple[int, int, int] | None], ...]
 """Path, and what shows that the file is another: time of its last change, size, inode; None when it is not there."""
@@ -59,8 +59,8 @@ def shards(path: str) -> Iterator[str]:
     if match is None or int(match["count"]) > MOST_SHARDS:
         yield path
         return
-    for number in range(1, int(match["count"]) + 1):
-        yield str(Path(folder, f"{match['stem']}-{number:05d}-of-{match['count']}.gguf"))
+    for shard in shard_names(match):
+        yield str(Path(folder, shard))
 
 
 def _seen(path: str) -> tuple[int, int, int] | None:
