@@ -85,6 +85,15 @@ def test_a_client_that_is_killed_takes_its_container_with_it(docker: Path) -> No
         assert running.end() == 0
 
 
+def test_a_container_whose_port_was_taken_gets_another_one(docker: Path) -> None:
+    (docker / "busy").touch()
+    with claracore(docker) as running:
+        assert running.chat("a").status == 200
+        assert running.end() == 0
+    first, second = (words[words.index("--publish") + 1] for words in fake_docker.calls(docker) if words[0] == "run")
+    assert first != second
+
+
 FAULTS = {
     "version": (
         "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",

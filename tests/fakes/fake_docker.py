@@ -5,6 +5,7 @@
   images            a line for each image that is here
   fault.COMMAND     what `docker COMMAND` prints to stderr instead of doing it, with exit code 125 (`run`, `pull`, ...)
   hang.COMMAND      `docker COMMAND` never answers
+  busy              the next `run` finds its port taken
   elsewhere         `run` publishes nothing; what listens on the port is somebody else's container
   calls             a line for each call: what was asked
   containers/NAME   the pid of what listens for a container, its port and its labels
@@ -19,6 +20,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -85,6 +87,14 @@ def run(folder: Path, words: list[str]) -> int:
         return fail(f'docker: Error response from daemon: Conflict. The container name "/{name}" is already in use')
     port = values(words, "--publish")[0].split(":")[1]
     labels = values(words, "--label")
+    with contextlib.ExitStack() as thief:
+        with contextlib.suppress(FileNotFoundError):
+            (folder / "busy").unlink()
+            thief.enter_context(socket.create_server(("127.0.0.1", int(port))))
+        return serve(folder, name, port, labels)
+
+
+def serve(folder: Path, name: str, port: str, labels: list[str]) -> int:
     pid = listen(folder, port)
     if (folder / "elsewhere").exists():
         pid, port = os.getpid(), "1"
@@ -95,8 +105,21 @@ def run(folder: Path, words: list[str]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: remove(folder, name) and None)
     say(f"container {name} runs")
     while place.exists():
+        if not runs(pid):
+            remove(folder, name)
+            taken = f"Bind for 127.0.0.1:{port} failed: port is already allocated."
+            return fail(f"docker: Error response from daemon: driver failed on endpoint {name}: {taken}")
         time.sleep(0.02)
     return 137
+
+
+def runs(pid: int) -> bool:
+    """Whether what listens is there: it ends by itself only when its port is somebody else's."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def listen(folder: Path, port: str) -> int:

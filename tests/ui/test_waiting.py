@@ -93,7 +93,9 @@ def test_a_button_shows_what_it_changes_does_it_and_takes_it_back(page: Page, tm
         dialog.get_by_role("button", name="Leave it").click()
         expect(dialog).to_have_count(0)
         failure.get_by_role("button", name="Take --no-such-flag out").click()
-        dialog.get_by_role("button", name="Write and load").press("Enter")
+        written = dialog.get_by_role("button", name="Write and load")
+        expect(written).to_be_enabled()  # `press` does not wait for what it has worked out
+        written.press("Enter")
         expect(row(page, "flag").locator("[data-state]")).to_have_attribute("data-state", "ready", timeout=60_000)
         expect(failure).to_have_count(0)
         expect(row(page, "flag").locator("[data-control=run]")).to_be_focused()
