@@ -54,6 +54,18 @@ def test_a_log_is_followed_where_it_is(stand: Joined) -> None:
             pass
 
 
+def ready_at_once(stand: Joined) -> bool:
+    assert stand.ask("node", "POST", "/api/models/unload/x").status == 200
+    until(lambda: "desk/x" not in stand.head.running())
+    assert stand.head.chat("desk/x").status == 200
+    return bool(stand.head.running().get("desk/x", {}).get("state") == "ready")
+
+
+def test_a_model_that_has_answered_is_ready_at_once(stand: Joined) -> None:
+    # A look that was under way may say otherwise for a moment.
+    assert any(ready_at_once(stand) for _ in range(3))
+
+
 def test_a_model_of_another_machine_takes_no_memory_of_this_one(stand: Joined) -> None:
     assert stand.head.chat("x").status == 200
     until(lambda: bool(stand.head.running().get("desk/x", {}).get("state") == "ready"))
