@@ -154,10 +154,10 @@ class Cluster:
                 listener.node_up(node)
         if not isinstance(event, NodeTold):
             self.changes[name] += 1
-        self._has_changed(name, told=not isinstance(event, NodeUp))  # what it has is told right after that
+        self._has_changed(name, is_known=not isinstance(event, NodeUp))  # what it has is told right after that
 
-    def _has_changed(self, name: str, *, told: bool = True) -> None:
-        if told:
+    def _has_changed(self, name: str, *, is_known: bool = True) -> None:
+        if is_known:
             for watcher in tuple(self._watchers.get(name, ())):
                 watcher()
         if self._listener is not None:
@@ -197,8 +197,8 @@ class Cluster:
             return
         models[former.name] = model = replace(former, state=ModelState.READY)
         # In what it has said, too: with that its next report is compared.
-        told = tuple(model if each.name == model.name else each for each in report.models)
-        self.nodes[node.name] = replace(node, report=replace(report, models=told))
+        reported = tuple(model if each.name == model.name else each for each in report.models)
+        self.nodes[node.name] = replace(node, report=replace(report, models=reported))
         self._has_changed(node.name)
 
     def found(self) -> dict[str, tuple[str, ...]]:
