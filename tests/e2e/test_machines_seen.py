@@ -54,6 +54,20 @@ def test_a_log_is_followed_where_it_is(stand: Joined) -> None:
             pass
 
 
+def running_there(stand: Joined) -> list[str]:
+    return [row["model"] for row in stand.ask("node", "GET", "/running").json["running"]]
+
+
+def test_a_machine_that_has_joined_lets_its_head_unload(stand: Joined) -> None:
+    assert stand.head.chat("desk/x").status == 200
+    assert running_there(stand) == ["x"]
+    typed = claracore(stand.head.folder, "unload", "desk/x", "--url", stand.head.url)
+    assert (typed.returncode, typed.stdout) == (0, "unloaded desk/x\n"), typed
+    assert running_there(stand) == []
+    until(lambda: "desk/x" not in stand.head.running())
+    assert stand.head.chat("desk/x").status == 200
+
+
 def ready_at_once(stand: Joined) -> bool:
     assert stand.ask("node", "POST", "/api/models/unload/x").status == 200
     until(lambda: "desk/x" not in stand.head.running())
