@@ -29,6 +29,7 @@ from ui.conftest import CHROMIUM, FLAGS
 from ui.recorded import Recording, record, replaying
 from ui.stand import GEMMA, SMOLLM2, Server, config, from_nothing, serving
 from ui.states import ANSWER, DESKTOP, FOLDER, STATES, complete, picture
+from ui.suggested import suggested_hub
 from zoo.families import GEMMAS, LLAMAS, QWENS
 from zoo.synthetic import write
 
@@ -109,8 +110,12 @@ def several(browser: Browser) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def empty() -> Iterator[Server]:
-    """Serve nothing yet."""
-    with tempfile.TemporaryDirectory() as name, from_nothing(Path(name)) as server:
+    """Serve nothing yet, beside a hub that has what is suggested."""
+    with (
+        tempfile.TemporaryDirectory() as name,
+        suggested_hub() as hub,
+        from_nothing(Path(name), **hub.environ()) as server,
+    ):
         yield server
 
 

@@ -10,6 +10,7 @@ from claracore.core.pull.suggestions import suggestions_of
 from claracore.host.library.suggested import suggestions
 from fakes.fake_hub import Fault, fake_hub
 from tool import tool as load_tool
+from ui.suggested import suggested_hub
 
 tool = load_tool("suggestions")
 ENTRY = {
@@ -65,3 +66,11 @@ def test_the_list_that_ships_has_enough_for_every_machine(
     monkeypatch.setattr("sys.argv", ["suggestions.py"])
     assert tool.main() == 0
     assert "13 suggestions, 0 looked at on the hub, 0 wrong" in capsys.readouterr().out
+
+
+def test_the_first_page_is_recorded_beside_a_hub_that_has_what_is_suggested() -> None:
+    """`tools/pictures.py record`: otherwise its picture is one of a warning."""
+    with suggested_hub() as hub:
+        found = asyncio.run(tool.asked(list(suggestions()), hub.environ()))
+    assert found.trouble == ""
+    assert found.there == {each: each for each in suggestions()}

@@ -68,7 +68,7 @@ class State:
 
 
 MODELS = ("other programs", "estimated", "Llama 3.2 3B")
-FIRST = ("Get and chat", "The hub cannot be reached now")
+FIRST = ("Get and chat", "tokens/s expected")
 STATES = (
     State("models", "several", "models", MODELS, DESKTOP, "light", starred),
     State("models-phone", "several", "models", MODELS, PHONE, "dark"),
