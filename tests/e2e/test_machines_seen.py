@@ -13,7 +13,11 @@ from e2e.joined import NONE, Joined
 from e2e.ports import claracore
 
 LINE = "printed on the node"
-MODELS = f"models:\n  x: {{cmd: 'sh -c \"echo {LINE}; exec {fake()}\"'}}\n"
+MODELS = f"""\
+models:
+  x: {{cmd: 'sh -c "echo {LINE}; exec {fake()}"'}}
+  hangs: {{cmd: '{fake("--hang", "answer")}', timeouts: {{responseHeader: 1}}}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +56,40 @@ def test_a_log_is_followed_where_it_is(stand: Joined) -> None:
         assert stand.head.chat("x").status == 200
         while answer.readline().decode().rstrip("\n") != LINE:
             pass
+
+
+def running_there(stand: Joined) -> list[str]:
+    return [row["model"] for row in stand.ask("node", "GET", "/running").json["running"]]
+
+
+def test_a_machine_that_has_joined_lets_its_head_unload(stand: Joined) -> None:
+    assert stand.head.chat("desk/x").status == 200
+    assert running_there(stand) == ["x"]
+    typed = claracore(stand.head.folder, "unload", "desk/x", "--url", stand.head.url)
+    assert (typed.returncode, typed.stdout) == (0, "unloaded desk/x\n"), typed
+    assert running_there(stand) == []
+    until(lambda: "desk/x" not in stand.head.running())
+    assert stand.head.chat("desk/x").status == 200
+
+
+def ready_at_once(stand: Joined) -> bool:
+    assert stand.ask("node", "POST", "/api/models/unload/x").status == 200
+    until(lambda: "desk/x" not in stand.head.running())
+    assert stand.head.chat("desk/x").status == 200
+    return bool(stand.head.running().get("desk/x", {}).get("state") == "ready")
+
+
+def test_a_model_that_has_answered_is_ready_at_once(stand: Joined) -> None:
+    # A look that was under way may say otherwise for a moment.
+    assert any(ready_at_once(stand) for _ in range(3))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_model_that_hangs_ends_as_its_own_machine_says(stand: Joined, stream: bool) -> None:  # noqa: FBT001
+    answer = stand.head.chat("desk/hangs", stream=stream)
+    assert answer.status == 504
+    assert "the server of model 'hangs' did not begin to answer within 1 s" in answer.message
+    assert (stand.node() or {}).get("state") == "up"
 
 
 def test_a_model_of_another_machine_takes_no_memory_of_this_one(stand: Joined) -> None:

@@ -26,6 +26,19 @@ def prints(stand: Joined, text: str) -> None:
     assert stand.ask("node", "POST", f"/upstream/x/control/print?text={text}").status == 200
 
 
+def test_a_model_elsewhere_is_loaded_and_unloaded_from_its_row(page: Page, stand: Joined) -> None:
+    page.goto(stand.head.url)
+    row = page.locator("[data-model='desk/x']")
+    button = row.locator("[data-control=run]")
+    expect(button).to_contain_text("Unload")
+    button.click()
+    expect(button).to_contain_text("Load")
+    expect(row.locator("[data-state]")).to_have_attribute("data-state", "stopped")
+    assert stand.ask("node", "GET", "/running").json["running"] == []
+    button.click()
+    expect(button).to_contain_text("Unload")
+
+
 def test_the_log_of_a_model_elsewhere_goes_on_and_says_when_its_machine_goes(page: Page, stand: Joined) -> None:
     prints(stand, "line-before")
     page.goto(f"{stand.head.url}/ui/logs/desk/x")

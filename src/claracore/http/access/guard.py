@@ -39,8 +39,9 @@ BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes
 """What a secret in the body opens; whoever answers checks it."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
-OF_HEAD: Final = re.compile(r"/api/node/(head|part|ranks)(/.*)?")
-"""What the machine changes here that this one has joined, and nobody else but an administrator."""
+OF_HEAD: Final = re.compile(r"/api/node/(head|part|ranks)(/.*)?|/api/models/(load|unload)/.+")
+"""What the machine changes here that this one has joined, and nobody else but an administrator: who may write models
+may as well have one loaded or unloaded."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
 """Where clients of Ollama send JSON without its type. What keeps pages of other sites out is where they come from: a
 browser says it with every POST and DELETE."""
