@@ -70,7 +70,10 @@ class RequestWriter:
         Raises `ClaraCoreError`.
         """
         body, admission = self.body, self.admission
-        if not body.complete or (self._length is None and not admission.head.chunked):
+        if not body.complete:
+            return None
+        if self._length is None and not admission.head.chunked:
+            self._before_filters = b"" if target.moves else None  # there is none to be kept
             return None
         edit = admission.route.request_edit if admission.route is not None else None
         if edit is not None:
@@ -114,7 +117,7 @@ class RequestWriter:
 
     def settle_again(self, target: Target) -> None:
         """Let the body become what another machine gets. Raises `ClaraCoreError`."""
-        if self._before_filters is not None:
+        if self._before_filters:
             self.body.put_back(bytes(self._before_filters))
             self._filter(target)
 
