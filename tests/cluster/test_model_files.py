@@ -27,6 +27,7 @@ from claracore.host.library.download import Download, DownloadStatus, DownloadSt
         ('llama-server --model="/m/a b.gguf" --mmproj /m/p.gguf', ["/m/a b.gguf", "/m/p.gguf"]),
         ("llama-server -m /m/blob --chat-template-file /m/t.jinja", ["/m/blob", "/m/t.jinja"]),
         ("llama-server \\\n  -m /m/a.gguf # comment\n  --lora /m/l.gguf", ["/m/a.gguf", "/m/l.gguf"]),
+        ("llama-server -m /m/a --spec-draft-model /m/d --control-vector /m/v", ["/m/a", "/m/d", "/m/v"]),
         ("serve /m/a.GGUF", ["/m/a.GGUF"]),
         ("llama-server --api-key-file /secret --log-file /l -m ${env.HOME}/a.gguf", []),
         ("llama-server -m", []),
