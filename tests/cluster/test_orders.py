@@ -65,7 +65,7 @@ def test_a_program_that_has_no_such_call_is_not_asked(order: Order, kind: NodeKi
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (httpx2.Response(403, json=OWN_ERROR), r"scope inference and unloading admin \(peers.desk.apiKey\)"),
+        (httpx2.Response(403, json=OWN_ERROR), r"scope inference and unloading node or admin \(peers.desk.apiKey\)"),
         (httpx2.Response(404, json=OWN_ERROR), "'desk' could not load 'org/a b': no such model"),
         (httpx2.Response(502, json={"error": "it has ended"}), "it has ended"),
         (httpx2.Response(502, text="<html>"), "it answers 502"),
@@ -79,9 +79,13 @@ def test_what_is_in_the_way_is_said_with_the_machine(answer: httpx2.Response | E
     assert "'desk'" in str(raised.value)
 
 
-def test_a_machine_that_has_joined_is_none_of_the_file() -> None:
-    with pytest.raises(NotDoneThere, match="lets its head load, and not unload; do it there") as raised:
-        ordered(unload_there, NodeKind.CLARACORE, httpx2.Response(403, json=OWN_ERROR), joined=True)
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(403, "has joined with --requests-only; do it there"), (401, "it has left, or joined another")],
+)
+def test_a_machine_that_has_joined_is_none_of_the_file(status: int, words: str) -> None:
+    with pytest.raises(NotDoneThere, match=words) as raised:
+        ordered(unload_there, NodeKind.CLARACORE, httpx2.Response(status, json=OWN_ERROR), joined=True)
     assert "apiKey" not in str(raised.value)
 
 

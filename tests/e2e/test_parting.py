@@ -115,6 +115,10 @@ def test_who_may_say_so(machines: Joined) -> None:
 def test_a_head_with_requests_only_is_left_by_asking(machines: Joined) -> None:
     answer = machines.join(machines.invite(), requests_only=True)
     assert answer.status == 200
+    machines.until_up()
+    refused = machines.ask("head", "POST", "/api/models/unload/desk/x")
+    assert refused.status == 502
+    assert "it has joined with --requests-only; do it there" in refused.message
     found = typed(machines, "head", "nodes", "forget", "desk")
     assert "scope 'node'" in found
     machines.running["node"].end()

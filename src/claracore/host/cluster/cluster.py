@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Protocol
 
 from claracore.core.cluster.model import (
@@ -16,6 +17,7 @@ from claracore.core.cluster.model import (
     NodeEvent,
     NodeExplained,
     NodeGone,
+    NodeKind,
     NodeLost,
     NodeModel,
     NodeState,
@@ -152,11 +154,14 @@ class Cluster:
                 listener.node_up(node)
         if not isinstance(event, NodeTold):
             self.changes[name] += 1
-        if not isinstance(event, NodeUp):  # what it has is told right after it
+        self._has_changed(name, is_known=not isinstance(event, NodeUp))  # what it has is told right after that
+
+    def _has_changed(self, name: str, *, is_known: bool = True) -> None:
+        if is_known:
             for watcher in tuple(self._watchers.get(name, ())):
                 watcher()
-        if listener is not None:
-            listener.node_changed(name)
+        if self._listener is not None:
+            self._listener.node_changed(name)
 
     def _told_news(self, node: Node, former: Node) -> bool:
         """Take in what a node says of its models; return whether anything is new."""
@@ -175,6 +180,26 @@ class Cluster:
         if (before is None or before.keys() != models.keys()) and self._listener is not None:
             self._listener.models_found(self.found())
         return True
+
+    def answered(self, model_id: str, *, is_stream: bool) -> None:
+        """Take that a model answers: it is loaded there, which its node would say with its next report only.
+
+        A stream may have begun while it loads: then the node is asked, and nothing is taken for granted.
+        """
+        found = self.model(model_id)
+        if found is None or found[1].state is ModelState.READY or (report := found[0].report) is None:
+            return
+        node, former = found
+        if report.kind is NodeKind.CLARACORE:
+            self.look_soon(node.name)  # a report that is under way may be older than the answer
+        models = self._models.get(node.name, {})
+        if is_stream or former.name not in models:
+            return
+        models[former.name] = model = replace(former, state=ModelState.READY)
+        # In what it has said, too: with that its next report is compared.
+        reported = tuple(model if each.name == model.name else each for each in report.models)
+        self.nodes[node.name] = replace(node, report=replace(report, models=reported))
+        self._has_changed(node.name)
 
     def found(self) -> dict[str, tuple[str, ...]]:
         """Return the models of each node, by its name, in the order in which it lists them."""

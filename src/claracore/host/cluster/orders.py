@@ -2,8 +2,9 @@
 
 In the words of whichever program has it. A key for inference is enough to load: a ClaraCore and llama-swap load a
 model whose own `/health` is asked for through them, Ollama one that is asked for nothing. To unload needs more, on a
-ClaraCore the scope `admin`. Sources: llama-swap's README ("/upstream", "/api/models/unload"), Ollama's docs/api.md
-("Load a model", "Unload a model"), LM Studio's REST API v1 ("/api/v1/models/load", "/unload").
+ClaraCore the scope `node`, which the head of a machine that has joined has there, or `admin`. Sources: llama-swap's
+README ("/upstream", "/api/models/unload"), Ollama's docs/api.md ("Load a model", "Unload a model"), LM Studio's REST
+API v1 ("/api/v1/models/load", "/unload").
 """
 
 from __future__ import annotations
@@ -93,19 +94,22 @@ async def _done(node: str, what: str, peer: PeerConfig, call: _Call, new_client:
     except (httpx2.HTTPError, OSError) as error:
         raise NotDoneThere(f"machine {node!r} could not be asked to {what}: {error or type(error).__name__}") from error
     if answer.status_code in {401, 403}:
-        if peer.joined:
-            raise NotDoneThere(
-                f"machine {node!r} does not let this one {what}: what has joined lets its head load, and not unload; "
-                f"do it there, or take the model out of what it shares"
-            )
-        raise NotDoneThere(
-            f"machine {node!r} does not let our key {what}: on a ClaraCore, loading needs the scope inference and "
-            f"unloading admin (peers.{node}.apiKey)"
-        )
+        raise NotDoneThere(f"machine {node!r} does not let this one {what}: {_why_not(node, peer, answer.status_code)}")
     # A server that is loaded may have no /health of its own: who asked for it has been let through to it.
     is_through = call.method == "GET" and answer.status_code in {404, 405}
     if not answer.is_success and not (is_through and _code(answer) is None):
         raise NotDoneThere(f"machine {node!r} could not {what}: {message_of(answer)}")
+
+
+def _why_not(node: str, peer: PeerConfig, status: int) -> str:
+    if not peer.joined:
+        return (
+            f"on a ClaraCore, loading needs a key with the scope inference and unloading node or admin "
+            f"(peers.{node}.apiKey)"
+        )
+    if status == 401:
+        return "it does not take the key that it gave when it joined; it has left, or joined another head"
+    return "it has joined with --requests-only; do it there"
 
 
 def _code(answer: httpx2.Response) -> str | None:

@@ -20,7 +20,7 @@ class Right(StrEnum):
     INFERENCE = "inference"
     READ = "read"
     NODE = "node"
-    """What a machine does with those that have joined it: give them its models, and be left by them."""
+    """What a machine does with those that have joined it: give them models, load and unload, and be left by them."""
     ADMIN = "admin"
 
 

@@ -50,9 +50,17 @@ class MovableRequest(ModelRequest):
     """Where it has been; None before it had to move."""
 
     def turned_down(self, status: int) -> bool:
-        """Go elsewhere, or end, where the answer says that the machine cannot serve the model, or not us."""
+        """Go elsewhere, or end, where the answer says that the machine cannot serve the model, or not us.
+
+        Return whether it says so. Any other says that the model is loaded there.
+        """
         target = self.target
         if target is None:
+            return False
+        if status < 400:
+            machines = self.relay.machines
+            if target.node and status < 300 and machines is not None and self.admission.route is not None:
+                machines.cluster.answered(target.model_id, is_stream=self.record.stream)
             return False
         # With our key, and not the client's own. 403 of a service on the internet is about what was asked as well.
         if target.own_lines and (status == 401 or (status == 403 and target.node)):
