@@ -216,7 +216,7 @@ def test_the_door_relays_ranges_of_one_version() -> None:
         return found
 
     async def talk() -> None:
-        files.secrets, files.relay = (secret,), relay
+        files.secrets, files.relay = {"lap": secret}, relay
         files.share({}, {"m": (file,)})
         transport = httpx2.ASGITransport(create_app([files]), raise_app_exceptions=False)
         async with running(node), httpx2.AsyncClient(transport=transport, base_url="http://head") as client:

@@ -79,6 +79,7 @@ class MachineNews:
         self.elsewhere = FilesOfNodes(runtime.machines.cluster, installation.state_dir)
         """Which of them has the files that this one does not have."""
         self.parts.with_files = _model_files(runtime, installation, self.joined, self.elsewhere)
+        self.joined.files.is_meant = self.parts.is_meant
         self.joined.files.on_change = self.elsewhere.on_change = self.reloaded
         self._heard = AnswersHeard()
         self._found: FoundModels | None = None

@@ -42,7 +42,7 @@ class RangeUnusable(ClaraCoreError):
 @router.get("/api/shared/{name:path}", response_class=Response)
 async def shared_file(files: SharedFilesDep, request: Request, name: str) -> Response:
     """Send a file of a shared model, or a range of it; with `?sha256` its checksum. For machines that have joined."""
-    _check(files, request)
+    _check(files, request, name)
     away = files.elsewhere(name)
     if "sha256" in request.query_params:
         return JSONResponse({"sha256": await files.sha256(name) if away is None else away.sha256})
@@ -128,11 +128,13 @@ class PieceResponse(StreamingResponse):
             os.close(self._descriptor)
 
 
-def _check(files: SharedFiles, request: Request) -> None:
-    """Raise Unauthorized for whoever has not joined."""
+def _check(files: SharedFiles, request: Request, name: str) -> None:
+    """Raise Unauthorized for whoever has not joined, and NotFound for whom the file is not meant."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not files.lets_in(secret.strip()):
+    machine = files.machine_of(secret.strip()) if scheme.lower() == "bearer" else None
+    if machine is None:
         raise Unauthorized("files of shared models are for machines that have joined (`claracore join`)")
+    files.check_meant(machine, name)
 
 
 def _range(request: Request, size: int, known: str) -> tuple[int, int]:
