@@ -16,6 +16,8 @@ interface Details extends Tokens.Generic {
 
 /** Its end is looked for in this many pieces, and not in code. */
 const PAIR = /^<(b|code|del|em|i|kbd|mark|s|strong|sub|sup|u)>((?:`[^`]*`|[^`]){1,1000}?)<\/\1>/;
+/** Goes on over empty lines. */
+const DOCUMENT = /^ {0,3}(?:<!doctype html[^>]*>\s*)?<html[\s>][\s\S]*?(?:<\/html>[ \t]*\n*|$)/i;
 const PLAIN = /^(br?|code|del|em|i|kbd|mark|s|strong|su[bp]|u)$/;
 const BREAK = /^<br ?\/?>/;
 /** While it still grows it has no end. */
@@ -26,8 +28,9 @@ export const markup: MarkedExtension = {
   tokenizer: {
     /** A whole document or a part of one is code; a line that begins with a tag is a line. */
     html(text) {
-      const [raw = ''] = this.rules.block.html.exec(text) ?? [];
-      if (!/^[^\n]*>[ \t]*\n[\s\S]*>\s*$/.test(raw) || !isHtml(raw)) return undefined;
+      const [document] = DOCUMENT.exec(text) ?? [];
+      const raw = document ?? this.rules.block.html.exec(text)?.[0] ?? '';
+      if (!document && !(/^[^\n]*>[ \t]*\n[\s\S]*>\s*$/.test(raw) && isHtml(raw))) return undefined;
       return { type: 'code', raw, lang: 'html', text: raw.trimEnd() } as unknown as Tokens.HTML;
     },
     tag(text) {
