@@ -78,6 +78,28 @@ def test_joined_over_restarts_drained_and_forgotten(machines: Joined) -> None:
     assert machines.ask("head", "DELETE", "/api/nodes/desk").status == 404
 
 
+def test_the_heads_key_there_is_not_its_clients(machines: Joined) -> None:
+    head = machines.start("head", f"apiKeys: [sesame, open]\n{NONE}")
+    machines.keys["head"] = "sesame"
+    machines.start("node", X)
+    machines.join_well("node", "desk")
+    until(lambda: machines.ask("head", "GET", "/upstream/desk/x/health").status == 200)
+    limited = machines.ask(
+        "head", "POST", "/api/keys", {"name": "guest", "scopes": ["inference"], "models": ["desk/x"]}
+    )
+    guest = {"Authorization": f"Bearer {limited.json['key']}"}
+    evil = {"models": [{"name": "evil", "entry": {"cmd": "sh -c id"}}]}
+    for key in (guest, {"Authorization": "Bearer sesame"}):
+        for method, path in (
+            ("PUT", "api/node/part"),
+            ("GET", "api/node"),
+            ("GET", "running"),
+            ("GET", "api/activity"),
+        ):
+            answer = head.ask(method, f"/upstream/desk/x/{path}", evil if method == "PUT" else None, key)
+            assert answer.json["path"] == f"/{path}", answer.body  # which the model's server has heard
+
+
 def test_a_machine_that_joins_takes_no_name_of_the_heads(machines: Joined) -> None:
     """Its `x` would be `desk/x`, which the head has itself: that one stays loaded, and is what answers."""
     machines.start("head", f"models:\n  desk/x: {{cmd: '{fake()} --alias ours'}}\n")

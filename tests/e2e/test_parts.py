@@ -195,3 +195,27 @@ def test_only_the_head_may_write_it_and_only_where_it_was_let(machines: Joined) 
     assert machines.join(line).status == 200
     until(lambda: models_there(machines) == {"z"})
     assert put(joined["key"]) == 401
+
+
+def test_a_time_to_live_travels_with_its_model_and_groups_stay(machines: Joined) -> None:
+    text = f"models:\n{MINE}{shared('x', more=', ttl: 1')}{shared('y', more=', ttl: 300')}{shared('w')}"
+    machines.start("head", f"{text}globalTTL: 7\ngroups: {{one: {{swap: true, members: [x, y]}}}}\n")
+    machines.start("node", NONE)
+    machines.join_well("node", "desk")
+    until(lambda: state(machines) == "current")
+
+    def there(model: str) -> dict[str, Any]:
+        rows = machines.ask("node", "GET", "/api/models").json["models"]
+        return next(row for row in rows if row["id"] == model)
+
+    assert {name: (there(name)["ttl_seconds"], there(name)["group"]) for name in "xyw"} == {
+        "x": (1, "(default)"),
+        "y": (300, "(default)"),
+        "w": (0, "(default)"),
+    }
+    assert machines.head.chat("desk/x").status == 200
+    assert there("x")["state"] == "ready"
+    until(lambda: there("x")["state"] == "stopped")
+    until(lambda: "desk/x" not in machines.head.running())
+    machines.write("node", f"{NONE}groups: {{theirs: {{swap: true, members: [x, z]}}}}\n")
+    until(lambda: (there("x")["group"], there("y")["group"]) == ("theirs", "(default)"))

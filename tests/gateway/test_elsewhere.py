@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 
 import pytest
 
 from claracore.core.cluster.model import NodeKind, NodeModel, NodeReport, NodeTold, NodeUp
+from claracore.core.cluster.place import PlacementWish
 from claracore.core.config.load import load
 from claracore.core.config.model import Config
 from claracore.core.config.peers import with_found, with_peers
@@ -158,6 +160,28 @@ def test_it_goes_to_the_other_machine_with_the_body_meant_for_it(script: Script)
             assert body_of(two.seen[0]) == {"model": "x", "messages": [], "stream": True, "only": "two"}
             (record,) = running.notebook.records
             assert (record.model, record.status) == ("two/x", 200)
+
+    play(conversation)
+
+
+def test_a_request_without_a_body_moves_on_as_well() -> None:
+    async def conversation() -> None:
+        async with both(breaks_off, answers(OK)) as (_one, two, running):
+            asked = b"GET /slots?model=x&all=1 HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+            assert (await running.say(asked)).startswith(b"HTTP/1.1 200 ")
+            assert two.seen[0].startswith(b"GET /slots?model=x&all=1 HTTP/1.1\r\n")
+
+    play(conversation)
+
+
+def test_equal_machines_take_turns() -> None:
+    async def conversation() -> None:
+        async with both(answers(OK), answers(OK)) as (_one, _two, running):
+            resolver = running.gateway.relay.resolver
+            assert resolver._machines is not None
+            resolver._machines.cluster.wish = PlacementWish()
+            found = Counter(resolver.find("x", None).model_id for _ in range(20))
+            assert found == {"one/x": 10, "two/x": 10}
 
     play(conversation)
 

@@ -86,6 +86,10 @@ def test_each_file_that_no_engine_can_read_is_told_as_a_failed_start_is(around: 
     assert kind_of(seen(around, f"llama-server --port ${{PORT}} -m {tmp_path}")) == FailureKind.NOT_A_MODEL
     beside = seen(around, f"llama-server --port ${{PORT}} -m {tmp_path}/whole.gguf --mmproj {tmp_path}/no.gguf")
     assert kind_of(beside) == FailureKind.NO_FILE
+    (tmp_path / "adapter.gguf").write_bytes(whole)
+    both = f"llama-server --port ${{PORT}} -m {tmp_path}/whole.gguf --lora {tmp_path}/adapter.gguf,{tmp_path}"
+    assert seen(around, f"{both}/whole.gguf") is None
+    assert "no.gguf is not there" in str(seen(around, f"{both}/no.gguf"))
 
 
 def test_what_a_server_may_fetch_or_another_program_may_read_is_not_judged(

@@ -1,6 +1,7 @@
 """Which files does the command of a shared model name, and how is it written without the paths of this machine?
 
-Pure. Only what is a model, or belongs to one, is shared: other files of a command, keys for instance, are not.
+Pure. Only what is a model, or belongs to one, is shared: other files of a command, keys for instance, are not. Several
+adapters behind one flag, with commas or scales, stay as they are written.
 """
 
 from __future__ import annotations
@@ -13,15 +14,10 @@ from typing import Final
 
 from claracore.core.cluster.part import is_file_name
 from claracore.core.config.command import spanned
+from claracore.core.config.file_flags import ALL as FILE_FLAGS
 from claracore.core.gguf.names import SHARD_FILE, shard_names
 from claracore.core.pull.reference import is_safe_path
 
-FLAGS: Final = frozenset(
-    {"-m", "--model", "-mm", "--mmproj", "-md", "--model-draft", "--spec-draft-model", "-mv", "--model-vocoder",
-     "--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled", "--chat-template-file",
-     "--grammar-file"}
-)  # fmt: skip
-"""Of llama-server: behind these stands a file that belongs to the model."""
 MODEL: Final = ".gguf"
 MOST_SHARDS: Final = 1_000
 _ODD: Final = re.compile(r"[^\w.+-]+|^\.+|\.+$")
@@ -49,7 +45,7 @@ def named_paths(cmd: str) -> tuple[NamedPath, ...]:
         flag, equals, value = word.text.partition("=")
         if not (equals and flag.startswith("-")):
             flag, equals, value = words[number - 1].text, "", word.text
-        is_file = flag in FLAGS or value.lower().endswith(MODEL)
+        is_file = flag in FILE_FLAGS or value.lower().endswith(MODEL)
         if is_file and value and not value.startswith("-") and "${" not in value:
             found.append(NamedPath(value, word.start, word.end, f"{flag}=" if equals else ""))
     return tuple(found)

@@ -11,6 +11,7 @@ from claracore.core.config.command import split
 from claracore.core.config.container import ContainerConfig
 from claracore.core.config.container_command import mount_of, port_inside, with_container, words_in
 from claracore.core.config.container_gpus import known_gpus
+from claracore.core.config.file_flags import NEEDED, named_behind
 from claracore.core.config.model import DEFAULT_PROXY, ModelConfig
 from claracore.core.config.report import NodePath, Say
 
@@ -30,7 +31,6 @@ OURS = {
     "--cidfile": "the container is known by its name",
 }
 IMAGE = re.compile(r"[a-z0-9][A-Za-z0-9._/:@-]*")
-MODEL_FILES = frozenset({"-m", "--model", "-mm", "--mmproj", "-md", "--model-draft", "--lora"})
 
 
 def check_container(model: ModelConfig, path: NodePath, error: Say, warn: Say) -> None:
@@ -105,6 +105,5 @@ def _files_without_mount(container: ContainerConfig) -> list[str]:
         targets = [PurePosixPath(mount_of(text).target) for text in container.mounts]
     except ValueError:
         return []  # told already
-    args = words_in(container.args)
-    named = [value for flag, value in pairwise(args) if flag in MODEL_FILES and value[:1] == "/"]
+    named = [path for path in named_behind(NEEDED, words_in(container.args)) if path.startswith("/")]
     return [file for file in named if not any(PurePosixPath(file).is_relative_to(target) for target in targets)]

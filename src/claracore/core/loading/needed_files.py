@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from typing import Final
 
+from claracore.core.config.file_flags import NEEDED, named_behind
 from claracore.core.gguf.errors import GGUFError, HeaderTruncated, NotGGUF
 
-NEEDED: Final = frozenset({"-m", "--model", "-md", "--model-draft", "-mm", "--mmproj", "--lora"})
 FETCHING: Final = (
     "-hf",
     "--hf-",
@@ -27,11 +26,7 @@ def needed_files(words: Sequence[str]) -> Iterator[str]:
     """Yield the paths that a llama-server's arguments name and without which it ends."""
     if any(word.startswith(FETCHING) for word in words):
         return
-    for word, following in pairwise([*words, ""]):
-        name, equals, value = word.partition("=")
-        path = value if equals else following
-        if name in NEEDED and path and "${" not in path:
-            yield path
+    yield from (path for path in named_behind(NEEDED, words) if "${" not in path)
 
 
 def failing_line(path: str, error: GGUFError) -> str | None:

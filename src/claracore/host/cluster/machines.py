@@ -159,7 +159,7 @@ class Machines:
         if parts is not None and self.state(model_id) is not ModelState.READY:
             from claracore.host.cluster.orders import load_there  # noqa: PLC0415 - its client of HTTP, as in members.py
 
-            await load_there(parts[0], self._kind(parts[0]), self.cluster.peers[parts[0]], parts[1])
+            await load_there(parts[0], self.kind_of(parts[0]), self.cluster.peers[parts[0]], parts[1])
             self.cluster.look_soon(parts[0])
 
     async def unload(self, model_id: str) -> None:
@@ -169,7 +169,7 @@ class Machines:
         if parts is not None and self.state(model_id) is not ModelState.STOPPED:
             from claracore.host.cluster.orders import unload_there  # noqa: PLC0415 - as above
 
-            await unload_there(parts[0], self._kind(parts[0]), self.cluster.peers[parts[0]], parts[1])
+            await unload_there(parts[0], self.kind_of(parts[0]), self.cluster.peers[parts[0]], parts[1])
             self.cluster.look_soon(parts[0])
 
     def model_there(self, config: Config, model_id: str) -> ModelThere | None:
@@ -178,9 +178,10 @@ class Machines:
             return None
         from claracore.host.cluster.logs_there import ModelThere  # noqa: PLC0415 - as above
 
-        return ModelThere(node, self._kind(node), config.peers[node], model_id.removeprefix(f"{node}/"))
+        return ModelThere(node, self.kind_of(node), config.peers[node], model_id.removeprefix(f"{node}/"))
 
-    def _kind(self, name: str) -> NodeKind:
+    def kind_of(self, name: str) -> NodeKind:
+        """Return which program serves the models of a machine; OTHER as long as that is not known."""
         node = self.cluster.nodes.get(name)
         return node.report.kind if node is not None and node.report is not None else NodeKind.OTHER
 
@@ -214,6 +215,9 @@ class Machines:
         slot = self._supervisor.slots.get(model_id)
         state = slot.state if slot is not None else ModelState.STOPPED
         fit = Fit.UNKNOWN
+        lacking = self.cluster.lacking(model_id) if state is ModelState.STOPPED else None
+        if lacking is not None:
+            return Offer(model_id, LOCAL, state, fit=lacking.fit, requests=own, why=lacking.why)
         if state is ModelState.STOPPED:
             preview = self._supervisor.preview(model_id)
             fit = Fit.NEVER if preview.refused is not None else Fit.AFTER if preview.unloads else Fit.NOW

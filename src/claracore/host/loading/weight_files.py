@@ -16,7 +16,7 @@ from typing import Final
 from claracore.core.config.model import ModelConfig
 from claracore.core.loading.past import ModelFile
 from claracore.host.loading.page_cache import cached_share
-from claracore.host.supervisor.named_files import holds_weights, named_paths
+from claracore.host.supervisor.named_files import holds_weights, stamped_paths
 
 DIRECT: Final = frozenset({"-dio", "--direct-io"})
 DIRECT_MODES: Final = frozenset({("--load-mode", "dio"), ("-lm", "dio")})
@@ -40,7 +40,7 @@ def weight_files(model: ModelConfig, environ: Mapping[str, str]) -> tuple[Weight
     """
     if _reads_past_memory(model):
         return ()
-    found = (_file(path) for path in dict.fromkeys(named_paths(model, environ)) if holds_weights(path))
+    found = (_file(path) for path in dict.fromkeys(stamped_paths(model, environ)) if holds_weights(path))
     return tuple(file for file in found if file is not None)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from claracore.core.config.command import LATE, split
 from claracore.core.config.container import ContainerConfig
 from claracore.core.config.container_command import mount_of
+from claracore.core.config.file_flags import WEIGHTS, named_behind
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.report import Hints
 from claracore.core.ports.containers import container_of
@@ -22,9 +23,6 @@ from claracore.host.supervisor.program import closed_folder
 from claracore.types import Finding, Place
 
 OURS = frozenset({"llama-server", "claracore"})
-FILE_FLAGS = frozenset(
-    {"-m", "--model", "-md", "--model-draft", "-mm", "--mmproj", "-mv", "--model-vocoder", "--lora", "--control-vector"}
-)
 LLAMA = ("llama", "claracore", "koboldcpp")
 
 
@@ -93,7 +91,7 @@ def _missing(model: ModelConfig, disk: _Disk) -> Iterator[tuple[str, str]]:
     if (Path(program).name not in OURS or os.sep in program) and not disk.has_program(program, search):
         yield disk.no_program(program)
     if container_of(argv) is None and Path(program).name.startswith(LLAMA):
-        for file in _files(argv):
+        for file in named_behind(WEIGHTS, argv):
             if not LATE.search(file) and not _is_file(file):
                 yield f"the file {file} does not exist", disk.near_file(Path(file))
 
@@ -115,12 +113,3 @@ def _missing_for_container(container: ContainerConfig, disk: _Disk) -> Iterator[
 
 def _is_file(file: str) -> bool:
     return os.path.isfile(os.path.expanduser(file))  # noqa: PTH111, PTH113 - these never raise, Path's do
-
-
-def _files(argv: list[str]) -> Iterator[str]:
-    for flag, value in zip(argv, [*argv[1:], ""], strict=True):
-        name, equals, inline = flag.partition("=")
-        if name in FILE_FLAGS:
-            file = inline if equals else value
-            if file:
-                yield file

@@ -27,6 +27,7 @@ from claracore.host.engines.find import Engine
 LLAMA_SERVER = "llama-server"
 EMBEDDED_MODULE = "claracore.engines.embedded"
 """What configurations that were written by earlier versions say for `claracore engine`."""
+EMBEDDED_MODULES = frozenset({"claracore", EMBEDDED_MODULE})
 REUSE_PORT = "--reuse-port"
 
 NOTHING = Abilities()
@@ -159,3 +160,11 @@ def _is_embedded(words: Sequence[str]) -> bool:
     if EMBEDDED_MODULE in words[:5]:
         return True
     return any(PurePath(first).name == "claracore" and second == "engine" for first, second in pairwise(words[:6]))
+
+
+def engine_words(words: Sequence[str]) -> Sequence[str]:
+    """Return what an engine itself is told: the `-m` before it is Python's, and names a module."""
+    for place, (flag, module) in enumerate(pairwise(words)):
+        if flag == "-m" and module in EMBEDDED_MODULES:
+            return words[place + 2 :]
+    return words

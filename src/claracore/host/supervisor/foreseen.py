@@ -9,8 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import PurePath
 from typing import Final
 
@@ -21,14 +19,13 @@ from claracore.core.gguf.header import read_header
 from claracore.core.loading.explain import explain
 from claracore.core.loading.needed_files import cut_line, failing_line, needed_files
 from claracore.errors import ClaraCoreError, ModelFailed
-from claracore.host.supervisor.commands import EMBEDDED_MODULE, LLAMA_SERVER, Commands
+from claracore.host.supervisor.commands import LLAMA_SERVER, Commands, engine_words
 from claracore.host.supervisor.named_files import shards
 from claracore.host.supervisor.program import SpawnFailed, cannot_run, find_program, permitted
 from claracore.host.supervisor.start_judged import not_spawned
 from claracore.host.supervisor.surroundings import Surroundings
 
 MOST_FILES: Final = 4096
-EMBEDDED_MODULES: Final = frozenset({"claracore", EMBEDDED_MODULE})
 SEEN_BEFORE: Final = "seen before its start"
 
 _Stamp = tuple[int, int, int]
@@ -57,20 +54,12 @@ def _no_files(model: ModelConfig, commands: Commands) -> ModelFailed | None:
     words = split(model.cmd)
     if not (commands.is_embedded(model) or PurePath(words[0]).name.startswith(LLAMA_SERVER)):
         return None
-    for path in needed_files(_of_the_engine(words)):
+    for path in needed_files(engine_words(words)):
         for part in shards(path):
             line = _wrong_with(part)
             if line is not None:
                 return ModelFailed(model.id, SEEN_BEFORE, (), explain([line]))
     return None
-
-
-def _of_the_engine(words: Sequence[str]) -> Sequence[str]:
-    """Return what the engine itself is told: the `-m` before it is Python's, and names a module."""
-    for place, (flag, module) in enumerate(pairwise(words)):
-        if flag == "-m" and module in EMBEDDED_MODULES:
-            return words[place + 2 :]
-    return words
 
 
 def _wrong_with(path: str) -> str | None:

@@ -2,7 +2,8 @@
 
 The program, and the files that the words of the command and the values of `env` name, if by their names a server reads
 them: a log changes with every try. All shards of a model count; what a script or a folder names is not seen. A file
-that is not there counts, too: it may come.
+that is not there counts, too: it may come. A look at one file too many costs nothing, so that names decide; which files
+may be given to other machines is a stricter question (`core/cluster/named_files.py`).
 """
 
 from __future__ import annotations
@@ -30,10 +31,10 @@ MOST_SHARDS: Final = 256
 
 def stamp_of(model: ModelConfig, environ: Mapping[str, str]) -> Stamp:
     """Return what the files that the model's command names look like now: a few microseconds each."""
-    return tuple((path, _seen(path)) for path in sorted(set(named_paths(model, environ))))
+    return tuple((path, _seen(path)) for path in sorted(set(stamped_paths(model, environ))))
 
 
-def named_paths(model: ModelConfig, environ: Mapping[str, str]) -> Iterator[str]:
+def stamped_paths(model: ModelConfig, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield the program and the files that the model's command names, whether they are there or not."""
     try:
         words = split(model.cmd)

@@ -20,6 +20,7 @@ from claracore.http.gateway.local import Local, preflight, redirect
 from claracore.http.gateway.paths import no_such_path, straightened
 from claracore.http.gateway.resolver import names_for
 from claracore.http.gateway.routes import UPSTREAM, Redirect, Route, Routing, ServerPaths, routing_of, split_upstream
+from claracore.http.gateway.server_there import path_there
 from claracore.http.wire.answers import MethodNotAllowed
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Dispatcher:
         if not split.rest:
             status = 301 if head.method in (b"GET", b"HEAD") else 308
             return Local(channel, redirect(status, base + head.path + b"/" + query))
-        target = targets.by_name.get(resolver.meaning(split.name))
+        target = resolver.server_of(split.name, grant)
         if target is None:
             why_not = "it is a selector, which has no server of its own"
             raise ModelNotFound(split.name, names_for(grant, targets), why_not)
@@ -148,7 +149,10 @@ class Dispatcher:
             raise Conflict(f"model {target.model_id!r} is not loaded, and {rest} does not load it")
         # Pages of a model's server are many files: what counts is what the model works for.
         meter = self._meter(grant) if head.method == b"POST" else None
-        admission = Admission(head, split.rest + query, dropped=dropped, grant=grant, origin=origin, meter=meter)
+        there = split.rest
+        if target.own_lines is not None:
+            there = path_there(target, resolver.kind_there(target), head.method, there, grant)
+        admission = Admission(head, there + query, dropped=dropped, grant=grant, origin=origin, meter=meter)
         exchange = Exchange(channel, admission, self._relay)
         exchange.target = target
         exchange.record.requested = split.name

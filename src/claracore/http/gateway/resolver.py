@@ -5,9 +5,11 @@ Pure, but for the name of the active profile, which an API call sets, and for wh
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from claracore.core.cluster.model import NodeKind
 from claracore.core.config.tags import other_spelling
 from claracore.errors import BadRequest, ClaraCoreError, ModelNotFound
 from claracore.http.gateway.targets import ActiveProfile, Choice, Target, Targets, targets_of
@@ -37,11 +39,15 @@ class MachineNotThere(ClaraCoreError):
 
 def names_for(grant: Grant | None, targets: Targets) -> list[str]:
     """Return the names that an error may mention: those that are listed, of models that the key is for."""
-    return [
+    elsewhere = (
+        (name, each) for name, ids in targets.shared.items() if name not in targets.by_name for each in ids.values()
+    )
+    found = (
         name
-        for name, target in targets.by_name.items()
+        for name, target in (*targets.by_name.items(), *elsewhere)
         if not target.unlisted and (grant is None or grant.knows(target.model_id))
-    ]
+    )
+    return list(dict.fromkeys(found))
 
 
 def askable(grant: Grant | None, targets: Targets) -> list[str]:
@@ -100,7 +106,6 @@ class Resolver:
             found = self._known(other, self.meaning(other), grant)
         if found is None:
             return self._found_for_others(name, meant, grant)
-        found = found if not found.shared else self._best(found.shared, grant) or found
         if found.node and self._machines is not None:
             self._machines.check(found.node, found.model_id)
         elif self._machines is not None:
@@ -111,7 +116,9 @@ class Resolver:
         """Return the target of a name that the configuration has, and what it stands for; None for another."""
         targets = self.targets
         found = (targets.by_name if meant == name else targets.pinned).get(meant)
-        return found if found is not None else self._chosen(meant, grant)
+        if found is None:
+            return self._chosen(meant, grant)
+        return found if not found.shared else self._best(found.shared, grant) or found
 
     def _chosen(self, name: str, grant: Grant | None) -> Target | None:
         """Return the best target of a selector; None when there is no selector of that name."""
@@ -191,8 +198,19 @@ class Resolver:
 
     def names(self) -> Container[str]:
         """Return every name that has a server, or stands for one under the active profile."""
-        pins = self._pins()
-        return self.targets.by_name.keys() | pins.keys() if pins else self.targets.by_name
+        return ChainMap[str, object](self.targets.by_name, self.targets.shared, self._pins())  # type: ignore[arg-type]
+
+    def server_of(self, name: str, grant: Grant | None) -> Target | None:
+        """Return the target whose server a name means now; None for a selector. Raises `ModelNotFound`."""
+        meant = self.meaning(name)
+        found = self.targets.by_name.get(meant)
+        if found is not None or meant not in self.targets.shared:
+            return found
+        return self._best(meant, grant) or next(iter(self.targets.shared[meant].values()))
+
+    def kind_there(self, target: Target) -> NodeKind:
+        """Return which program has the model of a peer; OTHER while that is not known."""
+        return self._machines.kind_of(target.node) if self._machines is not None else NodeKind.OTHER
 
     def _pins(self) -> Mapping[str, str | None]:
         name = self._profile.name
