@@ -84,7 +84,7 @@ class JoinedNodes:
 
     async def _act(self, remembered: Remembered) -> None:
         self._machines.drained = remembered.drained
-        self.files.secrets = tuple(node.secret for node in remembered.nodes if node.secret)
+        self.files.secrets = {node.name: node.secret for node in remembered.nodes if node.secret}
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
             await self._configuration.nodes_joined(remembered.nodes)
