@@ -80,6 +80,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("claracore")
 
+FIRST_LOOKS_SECONDS = 1.0
+"""So long a machine that is followed has to answer after a start; when this process takes over, clients wait for it."""
+
 
 @contextlib.asynccontextmanager
 async def build(options: Options) -> AsyncIterator[App]:
@@ -94,7 +97,8 @@ async def build(options: Options) -> AsyncIterator[App]:
             await taking.begin()
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
-        log_findings(without_joined(front.prepared.findings, joined_names(options.state_dir)))
+        joined = joined_names(options.state_dir)
+        log_findings(without_joined(front.prepared.findings, joined))
         engine = await asyncio.to_thread(found_engine, front.prepared.config.engine)
         commands = Commands(engine, abilities_of, user_guard())
         await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
@@ -127,7 +131,9 @@ async def build(options: Options) -> AsyncIterator[App]:
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
         parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
-        runtime = Runtime(*parts, Machines(runner.cluster, supervisor), HeldRanks(supervisor, configuration.ranks_held))
+        machines = Machines(runner.cluster, supervisor)
+        machines.are_awaited = bool(joined) or any(peer.follows for peer in config.peers.values())
+        runtime = Runtime(*parts, machines, HeldRanks(supervisor, configuration.ranks_held))
         app = _assemble(options, front, runtime, counts, events=events, log=log)
         if taking is not None:
             _take_over(taking, app, around)
@@ -219,20 +225,27 @@ class App:
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop` is set or a signal comes; `ready` is called once requests are accepted."""
         self._hold_ports()
+        taking = self.options.taking
         async with self._background():
+            if taking is not None:
+                # Nobody is to hear that a model of another machine is not known: who comes meanwhile waits at the door.
+                await self._complete()
+                await self.news.heard_all(FIRST_LOOKS_SECONDS)
             serving = asyncio.create_task(
                 serve(self.handing.entrance, gateway=self.gateway, stop=self.ending.stop, drain_seconds=GRACE_SECONDS),
                 name="gateway",
             )
-            if self.options.taking is None:  # else what was to be loaded is
+            if taking is None:  # else what was to be loaded is
                 self._tasks.run(preload(self.supervisor), name="preload")
             self._tasks.run(self.options.notifier.be_alive(), name="watchdog")
             await self.second.begin(self.gateway.connection)
-            if self.options.taking is not None:
-                self.options.taking.serves(self.gateway, self.journal)
+            if taking is not None:
+                taking.serves(self.gateway, self.journal)
             ready()
             self.options.notifier.ready(self._status)
-            await self._complete()
+            if taking is None:
+                await self._complete()
+                self._tasks.run(self.news.heard_all(FIRST_LOOKS_SECONDS), name="wait for the other machines")
             await self.ending.ordered(serving, self.handing.done)
             if self.handing.done.is_set():
                 self._control.end_streams()

@@ -26,6 +26,7 @@ from claracore.core.cluster.place import (
     ordered,
     why_no_place,
 )
+from claracore.core.cluster.watch import NOT_HEARD_YET
 from claracore.core.config.peers import shared_names
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.lacking import files_not_there
@@ -98,6 +99,8 @@ class Machines:
         self.begun_at = asyncio.get_running_loop().time()
         self.shared: Mapping[str, tuple[str, ...]] = {}
         """The names that several machines have, each with the ids of its models."""
+        self.are_awaited = False
+        """Whether models may be missing because their machines have had no time to answer since the start."""
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
         self._turn = 0
@@ -111,6 +114,11 @@ class Machines:
         self.shared = shared_names(config) if self.cluster.peers else {}
         wish = config.placement
         self.cluster.wish = PlacementWish(wish.prefer, frozenset(wish.avoid), wish.spread)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether a machine that is followed has neither answered nor failed to since it is."""
+        return any(node.why == NOT_HEARD_YET for node in self.cluster.nodes.values())
 
     @property
     def drained(self) -> frozenset[str]:
