@@ -382,6 +382,8 @@ def test_a_body_that_lies_about_its_length_is_cut_off() -> None:
         ("POST", "/anything/new", Right.ADMIN),
         ("PROPFIND", "/health", Right.ADMIN),
         ("PUT", "/api/node/part", Right.NODE),
+        ("POST", "/api/node/files", Right.NODE),
+        ("GET", "/api/node/files/v", Right.NODE),
         ("DELETE", "/api/node/head", Right.NODE),
         ("POST", "/api/models/unload/org/x", Right.NODE),
         ("POST", "/api/models/load/x", Right.NODE),

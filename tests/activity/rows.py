@@ -29,6 +29,7 @@ PLAIN = ActivityRow(
     tokens_per_second=20.0,
     error=None,
     has_capture=False,
+    request_id=None,
     content_type="text/event-stream",
     draft_tokens=None,
     accepted_tokens=None,

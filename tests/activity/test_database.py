@@ -67,8 +67,8 @@ def test_rows_are_wanted_by_every_part(activity: Activity) -> None:
     for each in (
         row(id=1, at=100.0),
         row(id=2, at=200.0, model="phi", status=404, error="no such 100% thing"),
-        row(id=3, at=300.0, model="phi", status=500, key="ann_b"),
-        row(id=4, at=400.0, status=0, error="the client left"),
+        row(id=3, at=300.0, model="phi", status=500, key="ann_b", request_id="job_1"),
+        row(id=4, at=400.0, status=0, error="the client left", node="desk", request_id="0af31c"),
     ):
         activity.add(each)
 
@@ -87,10 +87,45 @@ def test_rows_are_wanted_by_every_part(activity: Activity) -> None:
     assert ids(text="ANN_") == [3], "LIKE ignores case, and _ is no wildcard"
     assert ids(text="100%") == [2]
     assert ids(text="%") == [2]
+    assert ids(text="af31") == [4], "a part of the request id"
+    assert ids(text="job_1") == [3]
+    assert ids(text="jobx1") == []
+    assert ids(text="job", models=("qwen",)) == []
+    assert ids(text="desk") == [4]
     assert ids(start=200.0, end=400.0) == [3, 2]
     assert ids(min_id=2, max_id=3) == [3, 2]
     assert ids(sort="status", descending=False) == [4, 1, 2, 3]
     assert ids(sort="1; DROP TABLE activity") == [4, 3, 2, 1]
+
+
+def test_how_many_contain_a_text_is_said_too(activity: Activity) -> None:
+    for number in range(1, 6):
+        activity.add(row(id=number, model="phi" if number < 3 else "qwen", request_id=f"a{number}"))
+    activity.flush()
+    assert activity.rows(Wanted(text="phi"), limit=1)[1] == 2
+    assert activity.rows(Wanted(text="a4"), limit=1)[1] == 1
+
+
+def test_ids_make_no_new_subjects(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Activity(path)) as activity:
+        for number in range(1, 6):
+            activity.add(row(id=number, request_id=f"a{number}"))
+        activity.flush()
+        with activity.reading() as connection:
+            assert connection.execute("SELECT count(*) FROM claracore_subjects").fetchone() == (1,)
+
+
+def test_a_file_of_an_earlier_version_gets_the_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.sqlite"
+    with closing(Activity(path)) as before:
+        before.add(row(id=1))
+        before.flush()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("ALTER TABLE claracore_activity DROP COLUMN request_id")
+    with closing(Activity(path)) as after:
+        after.add(row(id=2, request_id="abc"))
+        assert found(after) == [row(id=2, request_id="abc"), row(id=1)]
 
 
 def test_pages_say_how_many_there_are(activity: Activity) -> None:

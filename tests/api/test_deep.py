@@ -19,6 +19,7 @@ CALL = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "l
 BODIES: list[tuple[str, str, Any]] = [
     ("PUT", "/api/node/part", {"models": [{"name": "a", "entry": {"cmd": "x", "a": HOLE}}]}),
     ("PUT", "/api/node/part", {"models": HOLE}),
+    ("POST", "/api/node/files", {"sets": HOLE}),
     ("PUT", "/api/node/ranks/r", RANK),
     ("PATCH", "/api/config/models/x", {"metadata": HOLE}),
     ("POST", "/api/tokens", {"model": "x", "texts": ["a"], "messages": [{"role": "user", "content": HOLE}]}),

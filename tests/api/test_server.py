@@ -289,11 +289,14 @@ def test_a_head_without_a_body_is_no_answer_yet(server: Instance) -> None:
         worker.start()
         seen = until(stream, lambda type_, data: type_ == "request" and data["state"] == "serving")[-1][1]
         assert seen["first_byte_at"] is None
+        [flight] = ok(server.ask("GET", "/api/requests"))["requests"]
+        assert flight["request_id"] == seen["request_id"] != ""
         released = time.time()
         port = ok(server.ask("GET", "/api/models/one"))["port"]
         release(port)
         row = until(stream, lambda type_, _: type_ == "activity")[-1][1]
         worker.join(60)
+    assert row["request_id"] == flight["request_id"]
     assert row["at"] + row["first_token_seconds"] >= released - 0.1
 
 

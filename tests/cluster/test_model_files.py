@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 
 import pytest
 
+from claracore.core.cluster.elsewhere import FoundFile, FoundSet, SoughtFile, SoughtSet
 from claracore.core.cluster.named_files import all_shards, named_paths, names_for, source_in_cache, with_names
 from claracore.core.cluster.part import Fetch, SharedModel
 from claracore.core.cluster.shared import SharedOut
@@ -105,7 +106,7 @@ def test_files_are_announced_and_given(tmp_path: Path) -> None:
             return [download]
 
     files = SharedFiles()
-    look = FilesOfModels(At((models,)), Store(), files)
+    look = FilesOfModels(At((models,)), Store(), files, There())
     found = look(
         (
             out("a", f"serve -m {models}/org/a.gguf"),
@@ -131,6 +132,20 @@ def test_files_are_announced_and_given(tmp_path: Path) -> None:
     look(())
 
 
+@dataclass
+class There:
+    """What nodes have, and what is looked for on them."""
+
+    has: dict[str, FoundSet] = field(default_factory=dict)
+    sought: tuple[SoughtSet, ...] = ()
+
+    def found(self) -> dict[str, FoundSet]:
+        return self.has
+
+    def seek(self, sought: tuple[SoughtSet, ...]) -> None:
+        self.sought = sought
+
+
 class NoDownloads(DownloadStore):
     def load(self) -> list[Download]:
         return []
@@ -141,7 +156,7 @@ def test_a_link_gives_nothing_away_but_models(tmp_path: Path) -> None:
     for each in (folder, outside):
         each.mkdir()
     link, files = folder / "a.gguf", SharedFiles()
-    shared = FilesOfModels(At((folder,)), NoDownloads(), files)
+    shared = FilesOfModels(At((folder,)), NoDownloads(), files, There())
 
     def names_of(target: Path, content: bytes) -> list[str]:
         target.write_bytes(content)
@@ -176,6 +191,46 @@ def test_a_link_that_is_none_by_the_time_it_is_judged_gives_nothing_away(
 
     monkeypatch.setattr(os, "pread", swapped)
     files = SharedFiles()
-    shared = FilesOfModels(At((folder,)), NoDownloads(), files)
+    shared = FilesOfModels(At((folder,)), NoDownloads(), files, There())
     assert shared((out("m", f"llama-server -m {link}"),))[0].model.files == ()
     assert swaps == [b"root:*:1"]
+
+
+def test_a_file_with_a_second_name_is_given_only_if_it_is_a_model(tmp_path: Path) -> None:
+    secret, names = tmp_path / "shadow", []
+    shared = FilesOfModels(At((tmp_path,)), NoDownloads(), SharedFiles(), There())
+    for body in (b"root:*:1", b"GGUF and more"):
+        secret.write_bytes(body)
+        second = tmp_path / "a.gguf"
+        second.unlink(missing_ok=True)
+        second.hardlink_to(secret)
+        [found] = shared((out("m", f"llama-server -m {second}"),))
+        names.append([file.name for file in found.model.files])
+    assert names == [[], ["a.gguf"]]
+
+
+def test_what_is_not_here_is_announced_as_a_node_has_it(tmp_path: Path) -> None:
+    models, there, files = tmp_path / "models", There(), SharedFiles()
+    look = FilesOfModels(At((models,)), NoDownloads(), files, there)
+    first, second = (models / f"org/s-0000{number}-of-00002.gguf" for number in (1, 2))
+    first.parent.mkdir(parents=True)
+    second.write_bytes(b"only the second is here")
+    shared = (out("s", f"serve -m {first}"), out("gone", "serve -m /x/y/gone.gguf"))
+    no = replace(shared[1], model=replace(shared[1].model, name="no", fetch=Fetch.NO))
+    before = look((*shared, no))
+    assert [each.model.files for each in before] == [(), (), ()]
+    assert list(there.sought) == [
+        tuple(SoughtFile(f"org/{path.name}", str(path)) for path in (first, second)),
+        (SoughtFile("y/gone.gguf", "/x/y/gone.gguf"),),
+    ]
+    there.has = {str(first): (FoundFile(1, "h1", "s1", "v1"), FoundFile(2, "h2", "s2", "v2"))}
+    s, gone = (each.model for each in look(shared))
+    assert s.entry["cmd"] == f"serve -m ${{file:org/{first.name}}}"
+    assert [(file.size, file.header, file.sha256) for file in s.files] == [(1, "h1", "s1"), (2, "h2", "s2")]
+    assert gone.entry["cmd"] == "serve -m /x/y/gone.gguf"
+    assert [files.elsewhere(file.name) for file in s.files] == list(s.files)
+    # When it is here in the end, it is given from here.
+    first.write_bytes(b"the first")
+    assert [file.size for file in look(shared)[0].model.files] == [9, 23]
+    assert [file.name for files in there.sought for file in files] == ["y/gone.gguf"]
+    assert files.elsewhere(f"org/{first.name}") is None

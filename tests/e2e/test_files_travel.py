@@ -71,7 +71,7 @@ def test_without_leave_its_place_says_why(machines: Joined) -> None:
     machines.start("head", shares("no"))
     machines.start("node", NONE)
     machines.join_well("node", "desk")
-    until(lambda: bool(model_there(machines).get("why")))
+    until(lambda: "fetch: no" in model_there(machines).get("why", ""))
     places = machines.ask("head", "GET", "/api/places/qwen").json["places"]
     assert places[-1]["reason"].endswith(f"({NAME} is not here, and is not fetched (fetch: no))")
     for who, model in (("head", "desk/qwen"), ("node", "qwen")):

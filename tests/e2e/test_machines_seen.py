@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
@@ -111,6 +112,20 @@ def test_a_request_is_in_the_activity_with_the_machine_that_answered(stand: Join
     assert stand.head.chat("x").status == 200
     until(lambda: nodes("head", "desk/x") == {"desk"})
     until(lambda: nodes("node", "x") == {None})
+
+
+@pytest.mark.parametrize("own", ["job-7:a.b_c", None, "two words", "x" * 200, "\u00fc"])
+def test_a_request_has_the_same_id_in_the_activity_of_both(stand: Joined, own: str | None) -> None:
+    def ids(who: str) -> list[str]:
+        return [row["request_id"] for row in stand.ask(who, "GET", f"/api/activity?q={given}").json["data"]]
+
+    headers = {} if own is None else {"X-Request-Id": own.encode("utf-8").decode("latin-1")}
+    answer = stand.head.ask("POST", "/v1/chat/completions", {"model": "x", "messages": []}, headers)
+    assert answer.status == 200
+    given = answer.headers["X-Request-Id"]
+    assert given == own if own is not None and own.startswith("job") else re.fullmatch("[0-9a-f]{16}", given)
+    until(lambda: ids("head") == [given])
+    until(lambda: ids("node") == [given])
 
 
 def test_counts_of_another_machine_name_it(stand: Joined) -> None:

@@ -119,7 +119,8 @@ def test_an_answer_without_a_body_stays_without_one() -> None:
     async def then(here: Stage) -> None:
         answer = await here.say(post("/words", BODY))
         assert answer.startswith(b"HTTP/1.1 204 No Content\r\n")
-        assert answer.endswith(b"X-Ours: 2\r\nConnection: close\r\n\r\n")
+        [record] = here.notebook.records
+        assert answer.endswith(b"X-Ours: 2\r\nConnection: close\r\nX-Request-Id: %b\r\n\r\n" % record.request_id)
 
     play(conversation(answers(b"HTTP/1.1 204 No Content\r\n\r\n"), then))
 

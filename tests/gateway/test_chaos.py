@@ -131,7 +131,7 @@ class Play:
         assert not self.gateway.in_flight
         assert not self.supervisor.serving, "a served request was never finished"
         assert len(self.supervisor.finished) == len(set(self.supervisor.finished))
-        ids = [record.request_id for record in self.notes.records if record.request_id is not None]
+        ids = [record.ticket for record in self.notes.records if record.ticket is not None]
         assert len(ids) == len(set(ids)) == self.supervisor.arrived
         assert not self.pool.connections, "a connection to the model server is left"
         assert self.gateway.relay.budget.taken == 0, "memory for a body was not given back"

@@ -17,15 +17,18 @@ def test_a_request_reaches_the_model_and_its_answer_comes_back() -> None:
             supervisor = StandIn(smol=server.endpoint)
             async with stage(config(smol={}), supervisor) as here:
                 answer = await here.say(post("/v1/chat/completions", CHAT, more="X-Mine: 1\r\n"))
+                [record] = here.notebook.records
+            id_ = record.request_id
+            assert len(id_) == 16
             assert answer == (
-                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\nConnection: close\r\n"
+                b"X-Request-Id: %b\r\n\r\n{}" % id_
             )
             assert server.seen == [
                 b"POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\n"
                 b"Content-Type: application/json\r\nContent-Length: 30\r\nX-Mine: 1\r\n"
-                b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: here\r\nX-Forwarded-Proto: http\r\n\r\n"
-                % server.endpoint.authority.encode()
-                + CHAT
+                b"X-Forwarded-For: 127.0.0.1\r\nX-Forwarded-Host: here\r\nX-Forwarded-Proto: http\r\n"
+                b"X-Request-Id: %s\r\n\r\n" % (server.endpoint.authority.encode(), id_) + CHAT
             ]
             assert supervisor.finished == [1]
 
@@ -140,10 +143,12 @@ def test_a_waiting_client_that_leaves_is_finished() -> None:
 def test_other_paths_reach_the_application() -> None:
     async def conversation() -> None:
         async with stage(config(), StandIn()) as here:
-            answer = await here.say(b"GET /api/thing?x=1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            answer = await here.say(
+                b"GET /api/thing?x=1 HTTP/1.1\r\nHost: x\r\nX-Request-Id: a\r\nConnection: close\r\n\r\n"
+            )
             assert answer == (
-                b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 15\r\nConnection: close\r\n\r\n"
-                b"page /api/thing"
+                b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 15\r\nX-Request-Id: a\r\n"
+                b"Connection: close\r\n\r\npage /api/thing"
             )
 
     play(conversation)

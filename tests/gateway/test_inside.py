@@ -50,12 +50,13 @@ def test_one_that_counts_is_a_request_like_others() -> None:
                 assert reply.headers == [("content-type", "application/json"), ("x-two", "2"), ("content-length", "2")]
                 assert await reply.read(100) == b"{}"
         assert server.connections == 1, "the connection was used again"
+        [record, _] = here.notebook.records
         assert server.seen[0] == (
             b"POST /base/v1/completions?x=1 HTTP/1.1\r\nHost: %b\r\nContent-Type: application/json\r\n"
-            b'Content-Length: 7\r\n\r\n{"n":1}' % server.endpoint.authority.encode()
+            b'Content-Length: 7\r\nX-Request-Id: %b\r\n\r\n{"n":1}'
+            % (server.endpoint.authority.encode(), record.request_id)
         )
         assert here.supervisor.finished == [1, 2]
-        [record, _] = here.notebook.records
         assert (record.model, record.method, record.path, record.status) == ("m", "POST", "/v1/completions", 200)
         assert (record.request_bytes, record.response_bytes) == (7, 2)
         assert record.tokens() == Tokens()
@@ -67,7 +68,9 @@ def test_one_that_does_not_count_leaves_no_trace() -> None:
     async def then(here: Stage, server: ModelServer) -> None:
         async with await here.gateway.inside.ask("m", "GET", "/metrics", counts=False) as reply:
             assert await reply.read(100) == b"{}"
-        assert server.seen == [b"GET /metrics HTTP/1.1\r\nHost: %b\r\n\r\n" % server.endpoint.authority.encode()]
+        host = server.endpoint.authority.encode()
+        assert server.seen[0].startswith(b"GET /metrics HTTP/1.1\r\nHost: %b\r\nX-Request-Id: " % host)
+        assert len(server.seen) == 1
         assert (here.supervisor.arrived, here.notebook.records) == (0, [])
 
     play(asking(answers(OK), then))

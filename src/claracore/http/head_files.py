@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger("claracore.cluster")
 
 
+def _not_shared(_model_id: str) -> None:
+    return None
+
+
 class HeadFiles:
     """Has the files of the part that is in force fetched."""
 
@@ -39,6 +43,8 @@ class HeadFiles:
         self._by_name: dict[str, SharedModel] = {}
         """The models of `_part`."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self.lacking_as_head: Callable[[str], NodeModel | None] = _not_shared
+        """Says how a model that this machine shares is of which it lacks files."""
         self.on_files: Callable[[], None] = lambda: None
         """Called when files have come: what is known of models may be more."""
         door.paths_of = fetching.paths_of
@@ -64,9 +70,9 @@ class HeadFiles:
             logger.exception("files of the head's models could not be looked for")
 
     def lacking(self, model_id: str) -> NodeModel | None:
-        """Return how a model in force is whose files are missing here; None for any other."""
+        """Return how a model, of our head or shared by us, is whose files are missing here; None for any other."""
         if model_id not in self._configuration.now.part.models:
-            return None
+            return self.lacking_as_head(model_id)
         model = self._model_of_part(model_id)
         if model is not None and model.files and not self._fetching.has_looked_for(model):
             return NodeModel(model_id, fit=Fit.FETCH, why="its files are looked for")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from claracore import __version__
 from claracore.core.cluster.model import Node
 from claracore.core.cluster.signs import AnswersHeard
+from claracore.host.cluster.files_elsewhere import FilesOfNodes
 from claracore.host.cluster.held_files import Shelves
 from claracore.host.cluster.model_files import FilesOfModels
 from claracore.host.cluster.nodes_file import NodesFile
@@ -42,11 +43,14 @@ async def announced(options: Options, listen: Listen) -> None:
         await announce(listen, __version__, tls=options.tls is not None, base_path=options.base_path)
 
 
-def _model_files(runtime: Runtime, installation: Installation, joined: JoinedNodes) -> FilesOfModels:
+def _model_files(
+    runtime: Runtime, installation: Installation, joined: JoinedNodes, elsewhere: FilesOfNodes
+) -> FilesOfModels:
     configuration, state_dir = runtime.configuration, installation.state_dir
     shelves = Shelves(Destinations(configuration, installation.followed))
     store = DownloadStore() if state_dir is None else DownloadStoreOnDisk(state_dir, configuration.sources.key)
-    return FilesOfModels(shelves, store, joined.files)
+    joined.files.relay = elsewhere.relay
+    return FilesOfModels(shelves, store, joined.files, elsewhere)
 
 
 class MachineNews:
@@ -71,9 +75,12 @@ class MachineNews:
         self.joined = JoinedNodes(file, self.ray, runtime, installation)
         """Which machines have joined."""
         self.parts = PartSender(runtime.machines)
-        self.parts.with_files = _model_files(runtime, installation, self.joined)
-        self.joined.files.on_change = self.reloaded
         """Who gives the machines that have joined their parts of the configuration."""
+        self.elsewhere = FilesOfNodes(runtime.machines.cluster, installation.state_dir)
+        """Which of them has the files that this one does not have."""
+        self.parts.with_files = _model_files(runtime, installation, self.joined, self.elsewhere)
+        self.joined.files.is_meant = self.parts.is_meant
+        self.joined.files.on_change = self.elsewhere.on_change = self.reloaded
         self._heard = AnswersHeard()
         self._found: FoundModels | None = None
         self._taking_over: asyncio.Task[None] | None = None
@@ -130,6 +137,7 @@ class MachineNews:
     async def close(self) -> None:
         """Follow nobody any more."""
         await self.parts.close()
+        await self.elsewhere.close()
         await self._held_ranks.close()
         await self.own_head.close()
         await self.ray.close()
@@ -169,4 +177,5 @@ class MachineNews:
     def node_changed(self, name: str) -> None:
         """Announce it; it may have to be sent its part of the configuration."""
         self.parts.look(name)
+        self.elsewhere.node_changed(name)
         self._announcer.node(name)

@@ -558,4 +558,34 @@ SHAPES = (
     Conversation("tokens of a response", post(path=b"/v1/responses/input_tokens"), (OK,)),
 )
 
-ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *PAGES, *LOCKED, *SHAPES, *OLLAMA)
+_LONGEST = b"a" * 128
+_ECHO = b"HTTP/1.1 200 OK\r\n%b: %b\r\nContent-Length: 2\r\n\r\n{}"
+IDS = (
+    Conversation("id: the client's own", post(TINY, b"X-Request-Id: job:1._-a"), (OK,)),
+    Conversation("id: as others write it", post(TINY, b"x-request-id: a") + post(TINY, b"X-Request-ID: b"), (OK, OK)),
+    Conversation("id: as hardly anybody writes it", post(TINY, b"X-REQUEST-ID:\t a "), (OK,)),
+    Conversation("id: the longest", post(TINY, b"X-Request-Id: " + _LONGEST), (OK,)),
+    Conversation("id: too long", post(TINY, b"X-Request-Id: a" + _LONGEST), (OK,)),
+    Conversation("id: empty", post(TINY, b"X-Request-Id:"), (OK,)),
+    Conversation("id: with a space", post(TINY, b"X-Request-Id: a b"), (OK,)),
+    Conversation("id: not ASCII", post(TINY, "X-Request-Id: \u00fcber".encode()), (OK,)),
+    Conversation("id: two", post(TINY, b"X-Request-Id: a", b"X-Request-Id: a"), (OK,)),
+    Conversation("id: two, written differently", post(TINY, b"X-REQUEST-ID: b", b"X-Request-Id: a"), (OK,)),
+    Conversation("id: a line end in it", post(TINY, b"X-Request-Id: a\nX-Evil: b"), (OK,)),
+    Conversation("id: a carriage return in it", post(TINY, b"X-Request-Id: a\rX-Evil: b"), (OK,)),
+    Conversation("id: after a bare line feed", post(TINY, b"X-A: a\nX-Request-Id: b"), (OK,)),
+    Conversation("id: folded", post(TINY, b"X-Request-Id: a\r\n b"), (OK,)),
+    Conversation("id: of the second request only", post(TINY, b"X-Request-Id: a") + post(), (OK, OK)),
+    Conversation("id: of an error", post(b"{}", b"X-Request-Id: a") + get(b"/v1/nothing", b"X-Request-Id: b")),
+    Conversation("id: of a page", get(b"/page", b"X-Request-Id: a")),
+    Conversation("id: repeated by the server", post(TINY, b"X-Request-Id: a"), (_ECHO % (b"x-request-ID", b"a"),)),
+    Conversation("id: the server's own", post(TINY, b"X-Request-Id: a"), (_ECHO % (b"X-Request-Id", b"req_7"),)),
+    Conversation(
+        "id: of an Ollama client",
+        post(b'{"model":"m","prompt":"a"}', b"X-Request-Id: a", path=b"/api/embeddings"),
+        (_answer(b"HTTP/1.1 200 OK\nContent-Length: 40", b'{"data":[{"index":0,"embedding":[1,2]}]}'),),
+    ),
+    Conversation("id: over HTTP/1.0", post(TINY, b"X-Request-Id: a", version=b"HTTP/1.0"), (SSE,)),
+)
+
+ALL = (*GOOD, *ANSWERS, *REFUSED, *HOSTILE, *PAGES, *LOCKED, *SHAPES, *OLLAMA, *IDS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,19 @@ DIVISIBLE = [conversation for conversation in ALL if not conversation.only_whole
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
+NEW_ID = re.compile(rb"\r\nX-Request-Id: [0-9a-f]{16}(?=\r\n)")
+
+
+def without_chance(sent: bytes) -> list[str]:
+    """The ids that we have made are others each time."""
+    return NEW_ID.sub(b"\r\nX-Request-Id: NEW", sent).decode("latin-1").split("\r\n")
+
+
 def readable(outcome: Outcome) -> dict[str, Any]:
     """What is compared. Whether `100 Continue` is said depends on timing: not to a body that is already there."""
     return {
-        "to client": outcome.to_client.replace(CONTINUE, b"").decode("latin-1").split("\r\n"),
-        "to server": [sent.decode("latin-1").split("\r\n") for sent in outcome.to_server],
+        "to client": without_chance(outcome.to_client.replace(CONTINUE, b"")),
+        "to server": [without_chance(sent) for sent in outcome.to_server],
         "closed": outcome.closed,
     }
 

@@ -2,20 +2,38 @@
 import { ask, idPath, json } from './api/client';
 import type { Model } from './api/types';
 
+/** Models that this page has unloaded since it last loaded them. */
+const unloaded = new Set<string>();
+
+/** Whether a load that this page waits for was ended by this page: whoever did that says so. */
+export const endedHere = (id: string): boolean => unloaded.has(id);
+
 /** A `signal` ends the wait; the load goes on. */
 export function loadModel(
   id: string,
   signal?: AbortSignal,
 ): Promise<{ model: string; state: string; port: number | null; seconds: number }> {
+  unloaded.delete(id);
   return json(`/api/models/load/${idPath(id)}`, { method: 'POST', signal });
 }
 
-export async function unloadModel(id: string): Promise<void> {
-  await ask(`/api/models/unload/${idPath(id)}`, { method: 'POST' });
+export function unloadModel(id: string): Promise<void> {
+  return unloading([id], `/api/models/unload/${idPath(id)}`);
 }
 
-export async function unloadAll(): Promise<void> {
-  await ask('/api/models/unload', { method: 'POST' });
+/** `ids`: all that are there. */
+export function unloadAll(ids: readonly string[]): Promise<void> {
+  return unloading(ids, '/api/models/unload');
+}
+
+async function unloading(ids: readonly string[], path: string): Promise<void> {
+  for (const id of ids) unloaded.add(id);
+  try {
+    await ask(path, { method: 'POST' });
+  } catch (error) {
+    for (const id of ids) unloaded.delete(id);
+    throw error;
+  }
 }
 
 export function pinModel(id: string, pinned: boolean): Promise<Model> {

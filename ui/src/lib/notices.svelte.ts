@@ -4,6 +4,9 @@ import { sentence } from './api/errors';
 /** In milliseconds: so long a message is there, one with a button, and one that was looked at when its time was over. */
 const [SHORT, LONG, AFTER] = [4000, 15_000, 2000];
 
+/** So many stand there at once; errors, which stay until they are closed, may be a few more. */
+const [MOST, MOST_ERRORS] = [3, 5];
+
 /** Something that can be done about it with a button: `Undo`. */
 export interface NoticeAction {
   label: string;
@@ -35,6 +38,7 @@ class Notices {
     // Said twice at once, it stands there once.
     this.all = this.all.filter((each) => each.text !== text || each.kind !== kind);
     this.all.push({ id, kind, text, action });
+    this.#makeRoom();
     // Errors stay until they are closed: they may need to be read twice. What can be taken back stays for longer.
     if (kind === 'ok') setTimeout(() => this.#over(id), action ? LONG : SHORT);
     return id;
@@ -44,12 +48,22 @@ class Notices {
   hold(held: boolean): void {
     this.#held = held;
     if (held) return;
+    this.#makeRoom();
     for (const id of this.#due.splice(0)) setTimeout(() => this.#over(id), AFTER);
   }
 
   #over(id: number): void {
     if (this.#held) this.#due.push(id);
     else this.close(id);
+  }
+
+  /** The oldest that may go, do; the newest stays. */
+  #makeRoom(): void {
+    if (this.#held) return;
+    const passing = this.all.slice(0, -1).filter(({ kind }) => kind === 'ok');
+    const errors = this.all.filter(({ kind }) => kind === 'bad');
+    const gone = [...beyond(passing, this.all.length - MOST), ...beyond(errors, errors.length - MOST_ERRORS)];
+    if (gone.length) this.all = this.all.filter((each) => !gone.includes(each));
   }
 
   fail(error: unknown): void {
@@ -60,5 +74,8 @@ class Notices {
     this.all = this.all.filter((each) => each.id !== id);
   }
 }
+
+/** The first so many, or none. */
+const beyond = (from: Notice[], count: number): Notice[] => from.slice(0, Math.max(0, count));
 
 export const notices = new Notices();

@@ -59,6 +59,7 @@ export function model(id: string, more: Partial<Model> = {}): Model {
 export function flight(id: number, more: Partial<Flight> = {}): Flight {
   return {
     id,
+    request_id: '',
     model: 'a',
     requested: 'a',
     path: '/v1/chat/completions',
@@ -105,6 +106,7 @@ export function row(at: number, more: Partial<ActivityRow> = {}): ActivityRow {
     draft_tokens: null,
     accepted_tokens: null,
     tokens_counted: false,
+    request_id: null,
     ...more,
   };
 }

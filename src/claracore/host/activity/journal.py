@@ -168,6 +168,7 @@ class Journal:
             tokens.accepted,
             tokens.counted,
             record.capture is not None and self._captures.keep(id_, record.capture),
+            record.request_id.decode() or None,
             record.model,
             record.requested,
             record.path,

@@ -41,7 +41,7 @@ class Wanted:
     status: str | None = None
     """`200`, `4xx`, `error` (400 and more, or cut off), `left` (the client went away) or `ok`."""
     text: str | None = None
-    """Contained in model, path, client, key, error, session or selector."""
+    """Contained in model, path, client, key, error, session, selector, machine or request id."""
     start: float | None = None
     end: float | None = None
     min_id: int | None = None
@@ -58,9 +58,6 @@ class Wanted:
             add(f"key IN ({', '.join('?' * len(self.keys))})", *self.keys)
         if self.status is not None:
             _add_status(self.status, add)
-        if self.text:
-            escaped = self.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            add(f"{_TEXT} LIKE ? ESCAPE '\\'", f"%{escaped}%")
         return condition()
 
     def rows(self) -> Condition:
@@ -74,6 +71,9 @@ class Wanted:
         ):
             if value is not None:
                 add(sql, value)
+        if self.text:
+            escaped = self.text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            add(_CONTAINED, *[f"%{escaped}%"] * 2)
         return condition()
 
     def order(self) -> str:
@@ -90,9 +90,13 @@ _TEXT: Final = (
     "("
     + " || char(10) || ".join(
         f"ifnull({name}, '')"
-        for name in ("model", "requested", "path", "client", "key", "error", "session", "selector")
+        for name in ("model", "requested", "path", "client", "key", "error", "session", "selector", "node")
     )
     + ")"
+)
+_LIKE: Final = "LIKE ? ESCAPE '\\'"
+_CONTAINED: Final = (
+    f"(subject IN (SELECT id FROM claracore_subjects WHERE {_TEXT} {_LIKE}) OR activity.request_id {_LIKE})"  # noqa: S608 - names of our own fields
 )
 
 

@@ -19,7 +19,8 @@ class Record:
     """
 
     # What most requests never change stands here, not in the constructor.
-    request_id: int | None = None
+    ticket: int | None = None
+    """Its number with the supervisor, as long as that knows of it."""
     key: str = ""
     """The name of the key that the client presented; empty when none is needed."""
     stream: bool = False
@@ -54,7 +55,7 @@ class Record:
     capture: Capture | None = None
     """Both bodies, when they are kept."""
 
-    def __init__(self, method: str, path: str, client: str, arrived_at: float) -> None:
+    def __init__(self, method: str, path: str, client: str, arrived_at: float, request_id: bytes = b"") -> None:
         self.model = ""
         """Model id; empty when the request was refused before its model was known."""
         self.requested = ""
@@ -63,6 +64,8 @@ class Record:
         self.path = path
         self.client = client
         self.arrived_at = arrived_at
+        self.request_id = request_id
+        """As the client, we and other machines know it (`X-Request-Id`)."""
 
     def pace(self, now: float) -> float | None:
         """Return how many tokens a second have come since the first, at `now`; None while there are too few to say."""

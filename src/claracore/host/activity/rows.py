@@ -38,6 +38,8 @@ class ActivityRow(msgspec.Struct, frozen=True, gc=False):
     accepted_tokens: int | None
     tokens_counted: bool
     has_capture: bool
+    request_id: str | None
+    """By which its client and other machines know it (`X-Request-Id`)."""
     model: str
     requested: str
     path: str
@@ -51,7 +53,7 @@ class ActivityRow(msgspec.Struct, frozen=True, gc=False):
     selector: str | None
     priority: int | None
     node: str | None = None
-    """The other machine that has answered, or was to. An older process that hands its rows over sends none."""
+    """The other machine that has answered, or was to."""
 
 
 COLUMNS: Final = ActivityRow.__struct_fields__

@@ -247,7 +247,8 @@ class Fetching:
                     found.setdefault(each.file.name, NodeFile(each.file.name, each.file.size, each.file.size))
                 else:
                     why = each.why or self._problems.get(model.name, "")
-                    found.setdefault(each.file.name, self._missing(each.file, why))
+                    begins = not why and each.source is not Fetch.NO and self._settling.locked()
+                    found.setdefault(each.file.name, self._missing(each.file, why, begins=begins))
         return tuple(found.values())
 
     def has_looked_for(self, model: SharedModel) -> bool:
@@ -264,12 +265,12 @@ class Fetching:
         files = {file.name: file for file in self.files()}
         return tuple(outlook(model, files) for model in self._lacking.values())
 
-    def _missing(self, file: SharedFile, why: str) -> NodeFile:
+    def _missing(self, file: SharedFile, why: str, *, begins: bool) -> NodeFile:
         for download in self._downloads.all:
             state = next((each for each in download.files if each.place == file.name), None)
             if download.shared and state is not None and download.status is not DownloadStatus.FINISHED:
                 return _under_way(file, download, state)
-        return NodeFile(file.name, file.size, 0, why=why or "it is not here")
+        return NodeFile(file.name, file.size, 0, fetching=begins, why="" if begins else why or "it is not here")
 
 
 def _fetches(download: Download, plan: Plan, folder: Path) -> bool:

@@ -223,6 +223,9 @@ class Machines:
         slot = self._supervisor.slots.get(model_id)
         state = slot.state if slot is not None else ModelState.STOPPED
         fit = Fit.UNKNOWN
+        lacking = self.cluster.lacking(model_id) if state is ModelState.STOPPED else None
+        if lacking is not None:
+            return Offer(model_id, LOCAL, state, fit=lacking.fit, requests=own, why=lacking.why)
         if state is ModelState.STOPPED:
             preview = self._supervisor.preview(model_id)
             fit = Fit.NEVER if preview.refused is not None else Fit.AFTER if preview.unloads else Fit.NOW

@@ -6,24 +6,31 @@ checksum, is known of what was downloaded here, and of what is in the hub's own 
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
-import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import Final, Protocol
 
+from claracore.core.cluster.elsewhere import FoundSet, SoughtFile, SoughtSet
 from claracore.core.cluster.named_files import all_shards, named_paths, names_for, source_in_cache, with_names
-from claracore.core.cluster.part import SharedFile, SharedModel
+from claracore.core.cluster.part import Fetch, SharedFile, SharedModel
 from claracore.core.cluster.shared import SharedOut
-from claracore.core.cluster.wanted import HEADER_BYTES
-from claracore.host.cluster.shared_files import SharedFiles, open_straight
+from claracore.host.cluster.shared_files import SharedFiles, looked_at
 from claracore.host.library.download import Download, DownloadStatus, DownloadStore
 
-GGUF: Final = b"GGUF"
 _SHA256: Final = re.compile(r"(?:sha256-)?([0-9a-f]{64})")
+
+
+class FilesElsewhere(Protocol):
+    """Which files nodes have (`files_elsewhere.FilesOfNodes`)."""
+
+    def found(self) -> Mapping[str, FoundSet]:
+        """Return what nodes have, by the first path of each set. Blocking, the first time."""
+
+    def seek(self, sought: tuple[SoughtSet, ...]) -> None:
+        """Look for these from now on, and for no others. In whichever thread."""
 
 
 class ModelRoots(Protocol):
@@ -36,25 +43,36 @@ class ModelRoots(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FilesOfModels:
-    """Puts files in place of the paths that shared models name, and has them given to nodes."""
+    """Puts files in place of the paths that shared models name, and has them given to nodes.
+
+    What is not here, and may be fetched from here, is looked for on nodes.
+    """
 
     shelves: ModelRoots
     store: DownloadStore
     files: SharedFiles
+    elsewhere: FilesElsewhere
 
     def __call__(self, shared: tuple[SharedOut, ...]) -> tuple[SharedOut, ...]:
         """Return the models with their files; a file that cannot be read stays the path that it is."""
-        naming = _Naming(self.shelves.roots, self.store.load() if shared else [])
+        naming = _Naming(self.shelves.roots, self.store.load() if shared else [], self.elsewhere.found())
         found = tuple(replace(each, model=naming.with_files(each.model)) for each in shared)
-        self.files.share(naming.files)
+        self.elsewhere.seek(tuple(naming.sought.values()))
+        away = {each.model.name: tuple(naming.away.intersection(each.model.files)) for each in found}
+        self.files.share(naming.files, {name: files for name, files in away.items() if files})
         return found
 
 
 class _Naming:
     """Names of files, each for one file."""
 
-    def __init__(self, roots: tuple[Path, ...], downloads: Iterable[Download]) -> None:
+    def __init__(self, roots: tuple[Path, ...], downloads: Iterable[Download], there: Mapping[str, FoundSet]) -> None:
+        """`there` are files that nodes have, by the first path of each set."""
         self.files: dict[SharedFile, Path] = {}
+        self.away: set[SharedFile] = set()
+        """Files that nodes have, and this machine has not."""
+        self.sought: dict[str, SoughtSet] = {}
+        self._there = there
         self._roots: tuple[PurePath, ...] = roots
         self._known: dict[Path, SharedFile] = {}
         self._names: set[str] = set()
@@ -71,7 +89,8 @@ class _Naming:
             path = Path(os.path.abspath(os.path.expanduser(written)))  # noqa: PTH100, PTH111 - links stay
             shards = all_shards(path)
             try:
-                found = [self._file(Path(each)) for each in shards]
+                is_here = model.fetch is not Fetch.HEAD or all(map(os.path.exists, shards))
+                found = [self._file(Path(each)) for each in shards] if is_here else self._elsewhere(shards)
             except (OSError, ValueError):
                 continue
             names[written] = found[shards.index(path)].name
@@ -83,33 +102,28 @@ class _Naming:
         """Return a file as it is announced. Raises OSError."""
         if (known := self._known.get(path)) is not None:
             return known
-        size, beginning = self._look(path)
-        header = hashlib.sha256(beginning).hexdigest()
+        look = looked_at(path, self._roots)
         source, sha256 = self._origin(path)
-        file = SharedFile(self._name(path, header), size, header, sha256, source, str(path))
+        file = SharedFile(self._name(path, look.header), look.size, look.header, sha256, source, str(path))
         self._known[path] = file
         self.files[file] = path
         return file
 
-    def _look(self, path: Path) -> tuple[int, bytes]:
-        """Return size and beginning of a file, of what was looked at and nothing else. Raises OSError.
-
-        A link out of the folders of models has to lead to a model: whoever may write into such a folder could have us
-        give away a file that he cannot read himself.
-        """
-        straight = str(Path(os.path.realpath(path.parent), path.name))
-        real = os.path.realpath(straight)  # what is opened, and what is judged: a link may be another one by then
-        descriptor = open_straight(real)
-        try:
-            status, beginning = os.fstat(descriptor), os.pread(descriptor, HEADER_BYTES, 0)
-        finally:
-            os.close(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"{path} is no file")
-        is_inside = any(PurePath(real).is_relative_to(os.path.realpath(root)) for root in self._roots)
-        if real != straight and not is_inside and not beginning.startswith(GGUF):
-            raise OSError(f"{path} leads to {real}, which is no model")
-        return status.st_size, beginning
+    def _elsewhere(self, paths: Sequence[PurePath]) -> list[SharedFile]:
+        """Return files that are not here as a node has them; have them looked for. None where no node has them."""
+        self.sought[str(paths[0])] = tuple(SoughtFile(next(names_for(path, self._roots)), str(path)) for path in paths)
+        files = []
+        for path, found in zip(paths, self._there.get(str(paths[0]), ()), strict=False):
+            known = self._known.get(Path(path))
+            file = known or SharedFile(
+                self._name(Path(path), found.header), found.size, found.header, found.sha256, path=str(path)
+            )
+            self._known[Path(path)] = file
+            files.append(file)
+        if len(files) != len(paths):
+            raise FileNotFoundError
+        self.away.update(files)
+        return files
 
     def _name(self, path: Path, header: str) -> str:
         for name in names_for(path, self._roots):

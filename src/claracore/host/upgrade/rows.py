@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from msgspec.structs import astuple, replace
+from msgspec.structs import asdict, replace
 
-from claracore.host.activity.rows import ActivityRow
+from claracore.host.activity.rows import COLUMNS, ActivityRow
 
 if TYPE_CHECKING:
     from claracore.host.activity.journal import Rows
     from claracore.host.upgrade.link import PacketLink
+
+
+BY_POSITION: Final = (
+    *("id", "at", "queue_seconds", "load_seconds", "first_token_seconds", "total_seconds"),
+    *("prompt_tokens", "cached_tokens", "completion_tokens", "prompt_per_second", "tokens_per_second"),
+    *("draft_tokens", "accepted_tokens", "tokens_counted", "has_capture", "model", "requested", "path", "status"),
+    *("stream", "key", "client", "error", "content_type", "session", "selector", "priority", "node"),
+)
+"""What earlier versions send, without names, in their order; the first of them end before `node`."""
 
 
 class RowsElsewhere:
@@ -31,7 +40,7 @@ class RowsElsewhere:
         if self._link is None:
             self._kept.append(row)
         else:
-            self._link.send("row", astuple(row))
+            self._link.send("row", asdict(row))
 
     def go(self, link: PacketLink) -> None:
         """Send what has waited, and from now on each."""
@@ -47,6 +56,8 @@ class RowsElsewhere:
         self._kept.clear()
 
 
-def keep(row: list[Any], rows: Rows) -> None:
-    """Keep a row that the other process has sent, as `astuple` has written it."""
-    rows.add(replace(ActivityRow(*row), id=rows.next_id()))
+def keep(row: dict[str, Any] | list[Any], rows: Rows) -> None:
+    """Keep a row that the other process has sent, whose version may know more columns, or fewer."""
+    named = row if isinstance(row, dict) else dict(zip(BY_POSITION, row, strict=False))
+    values: dict[str, Any] = {name: named.get(name) for name in COLUMNS} | {"id": rows.next_id()}
+    rows.add(ActivityRow(**values))

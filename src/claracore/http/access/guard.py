@@ -39,7 +39,7 @@ BY_SECRET: Final = frozenset({"/api/nodes/join", "/api/nodes/known", "/api/nodes
 """What a secret in the body opens; whoever answers checks it."""
 RIGHTS_OF_POST: Final = {"/mcp": Right.READ, "/api/tokens": Right.READ}
 """Where what is asked for stands in the body: whoever answers checks the rest (`state["check_right"]`, the grant)."""
-OF_HEAD: Final = re.compile(r"/api/node/(head|part|ranks)(/.*)?|/api/models/(load|unload)/.+")
+OF_HEAD: Final = re.compile(r"/api/node/(files|head|part|ranks)(/.*)?|/api/models/(load|unload)/.+")
 """What the machine changes here that this one has joined, and nobody else but an administrator: who may write models
 may as well have one loaded or unloaded."""
 ANY_MEDIA: Final = re.compile(r"/api/(show|pull|push|delete|copy|create|blobs/.+)")
@@ -48,7 +48,7 @@ browser says it with every POST and DELETE."""
 SECRET: Final = re.compile(r"/api/(config(?!/schema$)|keys|captures|setup)(/.*)?")
 """Reading these shows secrets or the disk: for `admin`."""
 
-NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?|/api/shared/.+")
+NO_HEAD: Final = re.compile(r"/unload|/api/(stream|events)|/logs/stream(/.*)?|/api/(shared|node/files)/.+")
 """Paths where HEAD is not what GET would say without its body: one changes something, others never end, or are long."""
 BROWSER: Final = re.compile(rb"Mozilla/(?!.*PowerShell)")
 """How every browser calls itself; a page of another site cannot change it: that would take a preflight."""
@@ -178,7 +178,7 @@ def right_for(method: str, path: str) -> Right | None:
         return None
     if method == "POST" and path in RIGHTS_OF_POST:
         return RIGHTS_OF_POST[path]
-    if method not in SAFE_METHODS and OF_HEAD.fullmatch(path):
+    if OF_HEAD.fullmatch(path) and (method not in SAFE_METHODS or path.startswith("/api/node/files/")):
         return Right.NODE
     if method not in SAFE_METHODS or path in CHANGED_BY_GET or SECRET.fullmatch(path):
         return Right.ADMIN

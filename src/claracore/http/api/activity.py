@@ -87,7 +87,9 @@ async def activity(  # noqa: PLR0917 - a query has as many parts as it has
     model: Models = None,
     key: Keys = None,
     status: Annotated[str | None, Query(description="200, 4xx, ok, left or error.")] = None,
-    q: Annotated[str | None, Query(description="Part of a model, path, client, key or error.")] = None,
+    q: Annotated[
+        str | None, Query(description="Part of a model, path, client, key, error, machine or request id.")
+    ] = None,
     start: Moment = None,
     end: Moment = None,
     sort: str = "id",

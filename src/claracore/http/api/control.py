@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from claracore.core.config.changes import Changes
 from claracore.host.cluster.fetching import Fetching
+from claracore.host.cluster.given_files import GivenFiles
 from claracore.host.cluster.held_files import Shelves
 from claracore.host.cluster.part_file import PartFile
 from claracore.host.engines.folder import engines_folder
@@ -93,12 +94,13 @@ class ControlPlane:
         self.head_files = HeadFiles(self.fetching, door, configuration, own_head)
         door.on_taken = lambda _part: self.head_files.look()
         self.head_files.on_files = runtime.measurer.look
+        self.head_files.lacking_as_head = joined.files.lacking
         runtime.machines.cluster.lacking = self.head_files.lacking
         parts = (
-            *(runtime, history, installation, events, gateway, ring, self._named_keys, log),
-            *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads),
-            *(destinations, second, self._engines, self.fetching, joined.files, joined, own_head, ray, door),
-            *(Joiner(joined, own_head, installation, ring, named_keys, door=door), handing),
+            *(runtime, history, installation, events, gateway, ring, self._named_keys, log, ray, door),
+            *(surveyor, Prospects(surveyor, self._downloads.hub), self._downloads, own_head),
+            *(destinations, second, self._engines, self.fetching, GivenFiles(Shelves(destinations))),
+            *(joined.files, joined, Joiner(joined, own_head, installation, ring, named_keys, door=door), handing),
         )
         self.app = Guard(create_app(parts), ring, origins)
         self._sampling: asyncio.Task[None] | None = None

@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 from fastapi import Depends, Request
 
 from claracore.host.cluster.fetching import Fetching
+from claracore.host.cluster.given_files import GivenFiles
 from claracore.host.cluster.shared_files import SharedFiles
 from claracore.host.engines.jobs import EngineJobs
 from claracore.host.library.destinations import Destinations
@@ -66,6 +67,7 @@ OwnHeadDep = Annotated[OwnHead, Depends(_given(OwnHead))]
 JoinerDep = Annotated[Joiner, Depends(_given(Joiner))]
 PartDoorDep = Annotated[PartDoor, Depends(_given(PartDoor))]
 FetchingDep = Annotated[Fetching, Depends(_given(Fetching))]
+GivenFilesDep = Annotated[GivenFiles, Depends(_given(GivenFiles))]
 SharedFilesDep = Annotated[SharedFiles, Depends(_given(SharedFiles))]
 SecondDoorDep = Annotated[SecondDoor, Depends(_given(SecondDoor))]
 EventsDep = Annotated[Events, Depends(_given(Events))]

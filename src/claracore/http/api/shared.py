@@ -9,13 +9,16 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from claracore.core.cluster.part import SharedFile
 from claracore.errors import ClaraCoreError, Unauthorized
+from claracore.host.cluster.relaying import FileRelay
 from claracore.host.cluster.shared_files import OpenedFile, SharedFiles
 from claracore.http.api.dependencies import SharedFilesDep
 
@@ -39,34 +42,82 @@ class RangeUnusable(ClaraCoreError):
 @router.get("/api/shared/{name:path}", response_class=Response)
 async def shared_file(files: SharedFilesDep, request: Request, name: str) -> Response:
     """Send a file of a shared model, or a range of it; with `?sha256` its checksum. For machines that have joined."""
-    _check(files, request)
+    _check(files, request, name)
+    away = files.elsewhere(name)
     if "sha256" in request.query_params:
-        return JSONResponse({"sha256": await files.sha256(name)})
+        return JSONResponse({"sha256": await files.sha256(name) if away is None else away.sha256})
+    if away is not None:
+        return await _relayed(files, away, request)
     found = await files.open(name)
     if request.method != "HEAD":
         files.read_soon(name)
+    return answer_with(found, request)
+
+
+def answer_with(found: OpenedFile, request: Request) -> Response:
+    """Return what is asked for of an open file, which is closed then. Raises RangeUnusable."""
     try:
-        begin, end = _range(request, found)
+        piece = _piece(request, found.size, found.version)
     except BaseException:
         os.close(found.descriptor)
         raise
-    is_part = end - begin < found.size
+    return PieceResponse(found, piece.begin, piece.begin if request.method == "HEAD" else piece.end, piece)
+
+
+async def _relayed(files: SharedFiles, file: SharedFile, request: Request) -> Response:
+    """Return what is asked for of a file that another machine has; it is the same version on each that has it."""
+    piece = _piece(request, file.size, file.sha256)
+    if request.method == "HEAD":
+        return Response(None, piece.status, piece.headers)
+    return RelayedResponse(await files.relay(file, piece.begin, piece.end), piece)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Which bytes of a file are sent, and what is said of them."""
+
+    begin: int
+    end: int
+    """Excluded."""
+    status: int
+    headers: dict[str, str]
+
+
+def _piece(request: Request, size: int, version: str) -> Piece:
+    begin, end = _range(request, size, version)
+    is_part = end - begin < size
     headers = {
         "accept-ranges": "bytes",
-        "etag": f'"{found.version}"',
+        "etag": f'"{version}"',
         "content-length": str(end - begin),
         "content-type": "application/octet-stream",
-        **({"content-range": f"bytes {begin}-{end - 1}/{found.size}"} if is_part else {}),
+        **({"content-range": f"bytes {begin}-{end - 1}/{size}"} if is_part else {}),
     }
-    return PieceResponse(found, begin, end if request.method != "HEAD" else begin, 206 if is_part else 200, headers)
+    return Piece(begin, end, 206 if is_part else 200, headers)
+
+
+class RelayedResponse(StreamingResponse):
+    """A piece of a file of another machine, which is hung up on when it is sent, or cannot be."""
+
+    def __init__(self, relay: FileRelay, piece: Piece) -> None:
+        """Send what the relay gives."""
+        super().__init__(relay.pieces(), piece.status, piece.headers)
+        self._relay = relay
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._relay.aclose()
 
 
 class PieceResponse(StreamingResponse):
     """A piece of an open file, which is closed when it is sent, or cannot be."""
 
-    def __init__(self, found: OpenedFile, begin: int, end: int, status: int, headers: dict[str, str]) -> None:
+    def __init__(self, found: OpenedFile, begin: int, end: int, piece: Piece) -> None:
         """Send the bytes from `begin` to before `end`."""
-        super().__init__(_pieces(found.descriptor, begin, end), status, headers)
+        super().__init__(_pieces(found.descriptor, begin, end), piece.status, piece.headers)
         self._descriptor = found.descriptor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -77,22 +128,24 @@ class PieceResponse(StreamingResponse):
             os.close(self._descriptor)
 
 
-def _check(files: SharedFiles, request: Request) -> None:
-    """Raise Unauthorized for whoever has not joined."""
+def _check(files: SharedFiles, request: Request, name: str) -> None:
+    """Raise Unauthorized for whoever has not joined, and NotFound for whom the file is not meant."""
     scheme, _, secret = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not files.lets_in(secret.strip()):
+    machine = files.machine_of(secret.strip()) if scheme.lower() == "bearer" else None
+    if machine is None:
         raise Unauthorized("files of shared models are for machines that have joined (`claracore join`)")
+    files.check_meant(machine, name)
 
 
-def _range(request: Request, found: OpenedFile) -> tuple[int, int]:
+def _range(request: Request, size: int, known: str) -> tuple[int, int]:
     """Return which bytes are asked for; all of them for a range of another version, or one that we do not read."""
     match = _RANGE.fullmatch(request.headers.get("range", "").strip())
     version = request.headers.get("if-range")
-    if match is None or (version is not None and version.strip() != f'"{found.version}"'):
-        return 0, found.size
-    begin, end = int(match[1]), min(int(match[2]) + 1, found.size) if match[2] else found.size
+    if match is None or (version is not None and version.strip() != f'"{known}"'):
+        return 0, size
+    begin, end = int(match[1]), min(int(match[2]) + 1, size) if match[2] else size
     if begin >= end:
-        raise RangeUnusable(f"the file has {found.size} bytes")
+        raise RangeUnusable(f"the file has {size} bytes")
     return begin, end
 
 

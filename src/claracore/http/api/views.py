@@ -120,6 +120,8 @@ class RequestView(BaseModel):
     """One request in flight."""
 
     id: int
+    request_id: str
+    """By which its client and other machines know it (`X-Request-Id`)."""
     model: str
     requested: str
     path: str
@@ -331,6 +333,7 @@ def request_view(runtime: Runtime, id_: int, request: InFlight) -> RequestView:
     answering = record.first_byte_at is not None
     return RequestView(
         id=id_,
+        request_id=record.request_id.decode(),
         model=record.model,
         requested=record.requested,
         path=record.path,

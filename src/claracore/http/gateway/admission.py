@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from claracore.http.gateway.asked import reader_of, with_model_in_query
-from claracore.http.gateway.heads import Onward, request_parts
+from claracore.http.gateway.heads import Onward, head_bytes, request_parts
 from claracore.http.gateway.routes import errors_for
 
 if TYPE_CHECKING:
@@ -88,8 +88,14 @@ class Admission:
         self._onward: tuple[Target, Destination, Peer, bool, bytes] | None = None
         self._parts = (b"", b"")
 
-    def request_bytes(
-        self, target: Target, destination: Destination, peer: Peer, length: int | None, call: ServerCall | None
+    def request_bytes(  # noqa: PLR0917 - called once a request, by position
+        self,
+        target: Target,
+        destination: Destination,
+        peer: Peer,
+        length: int | None,
+        call: ServerCall | None,
+        request_id: bytes,
     ) -> bytes:
         """Return the head to send to the model server, with its empty line; `length` is that of the body as sent.
 
@@ -114,4 +120,4 @@ class Admission:
             self._parts = request_parts(self.head, onward_to)
             self._onward = (target, destination, peer, sized, own_path)
         before, after = self._parts
-        return before if length is None else b"%b%d%b" % (before, length, after)
+        return head_bytes(before, length, after, request_id)

@@ -25,6 +25,7 @@ from claracore.http.wire import sse
 from claracore.http.wire.answers import answer
 from claracore.http.wire.error_shapes import NDJSON, encoded, last_words, said_again, translated
 from claracore.http.wire.framing import LAST_CHUNK, Chunked, chunk
+from claracore.http.wire.request_id import id_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ class AnswerWriter:
     def interim(self, head: ResponseHead) -> None:
         """Pass on a 1xx, except `100 Continue`, which was the gateway's own business."""
         if head.status != 100 and self._request.minor and not self.started and not head.sized:
-            self._channel.transport.write(response_bytes(head, None, b"", chunked=False))
+            self._channel.transport.write(response_bytes(head, None, b"", self._record.request_id, chunked=False))
 
     def begin(self, head: ResponseHead, length: int | None, body: bytes, *, bodiless: bool, unframed: bool) -> None:
         """Pass on the head of the answer, its Content-Length, and what has come of its body.
@@ -108,12 +109,12 @@ class AnswerWriter:
         channel, minor = self._channel, self._request.minor
         self.started = True
         record.status = head.status
-        if record.capture is not None:
-            record.capture.answered(head.status, head.lines, in_chunks=head.chunked and not unframed)
+        self._capture_head(head, in_chunks=head.chunked and not unframed)
         if not head.sized and not bodiless and head.status not in WITHOUT_BODY and (not head.chunked or minor == 0):
             channel.must_close()  # the end of the connection is the end of the body
         keep_chunks = head.chunked and minor == 1
-        out = response_bytes(head, length, channel.connection_header(), chunked=keep_chunks, origin=self._origin)
+        how, id_ = channel.connection_header(), record.request_id
+        out = response_bytes(head, length, how, id_, chunked=keep_chunks, origin=self._origin)
         if self._meter is not None:
             out = with_lines(out, self._limit_lines())
         channel.transport.write(out + body if body else out)
@@ -139,6 +140,12 @@ class AnswerWriter:
             if self._record.capture is not None:
                 self._record.capture.response.add(end)
 
+    def _capture_head(self, head: ResponseHead, *, in_chunks: bool) -> None:
+        record = self._record
+        if record.capture is not None:
+            lines = [*head.lines, id_line(record.request_id)]
+            record.capture.answered(head.status, lines, in_chunks=in_chunks)
+
     def _passed(self, body: bytes, written: bytes) -> None:
         """Look at a piece as the model server sent it; keep it as it was written to the client."""
         record = self._record
@@ -155,8 +162,7 @@ class AnswerWriter:
             edited = edit.head(head)
         else:
             edited = self._write_edited_head(head, bodiless=bodiless)
-        if self._record.capture is not None:
-            self._record.capture.answered(edited.status, edited.lines, in_chunks=False)
+        self._capture_head(edited, in_chunks=False)
         self.piece(body)
 
     def _write_edited_head(self, head: ResponseHead, *, bodiless: bool) -> ResponseHead:
@@ -171,7 +177,8 @@ class AnswerWriter:
         elif not self._chunks:
             channel.must_close()
         how = channel.connection_header()
-        out = edited_response_bytes(edited, how, chunked=self._chunks, origin=self._origin)
+        id_ = self._record.request_id
+        out = edited_response_bytes(edited, how, id_, chunked=self._chunks, origin=self._origin)
         channel.transport.write(with_lines(out, self._limit_lines()))
         return edited
 
@@ -202,7 +209,8 @@ class AnswerWriter:
         record.status = 200
         record.content_type = _JSON
         record.response_bytes = len(body)
-        headers = [b"Content-Type: " + _JSON.encode(), *cors_lines(self._origin), *self._limit_lines()]
+        also = [*cors_lines(self._origin), *self._limit_lines(), id_line(record.request_id)]
+        headers = [b"Content-Type: " + _JSON.encode(), *also]
         if record.capture is not None:
             record.capture.answered(200, headers, in_chunks=False)
             record.capture.response.add(body)
@@ -217,7 +225,7 @@ class AnswerWriter:
         if not self._chunks:
             self._channel.must_close()
         how = self._channel.connection_header()
-        out = stream_bytes(how, chunked=self._chunks, origin=self._origin)
+        out = stream_bytes(how, self._record.request_id, chunked=self._chunks, origin=self._origin)
         self._channel.transport.write(with_lines(out, self._limit_lines()))
 
     def write_event(self, event: bytes) -> None:

@@ -19,6 +19,7 @@ from claracore.http.gateway.budget import PIECE_BYTES
 from claracore.http.gateway.heads import WITHOUT_BODY, undelayed
 from claracore.http.wire.answers import reason
 from claracore.http.wire.framing import LAST_CHUNK, chunk
+from claracore.http.wire.request_id import id_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -250,6 +251,7 @@ class BridgedCall:
                 lines.append(b"Transfer-Encoding: chunked")
             elif more:
                 self.channel.must_close()
+        lines.append(id_line(self.channel.request_id))
         if connection := self.channel.connection_header():
             lines.append(b"Connection: " + connection)
         return b"\r\n".join(lines) + b"\r\n\r\n"

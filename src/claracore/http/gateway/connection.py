@@ -14,11 +14,11 @@ from claracore.errors import ClaraCoreError
 from claracore.http.gateway.contract import Channel
 from claracore.http.gateway.departure import Reading
 from claracore.http.gateway.heads import peer_of
-from claracore.http.gateway.incoming import IncomingBody, IncomingHead, body_of, too_large
+from claracore.http.gateway.incoming import IncomingBody, IncomingHead, body_of, request_in, too_large
 from claracore.http.gateway.local import refusal
 from claracore.http.wire.answers import RequestTimeout, TooManyConnections
 from claracore.http.wire.framing import MORE
-from claracore.http.wire.head import RequestHead, request_head, without_empty_lines
+from claracore.http.wire.head import RequestHead, without_empty_lines
 
 if TYPE_CHECKING:
     from claracore.http.gateway.clients import Clients
@@ -225,13 +225,13 @@ class Connection(Channel, asyncio.Protocol):
             data = without_empty_lines(data)
             incoming.scanned = 0
         is_new = incoming.scanned == 0
-        self.head = None
+        self.head, self.request_id = None, b""
         try:
             end = incoming.end_in(data)
             if end == MORE:
                 self._await_rest(data, is_new=is_new)
                 return
-            head, self.length = request_head(data[:end])
+            head, self.length, self.request_id = request_in(data[:end])
             self.head = head
         except ClaraCoreError as error:
             self._refuse_and_close(error)
@@ -325,7 +325,7 @@ class Connection(Channel, asyncio.Protocol):
         self._linger()
 
     def _write_error(self, error: ClaraCoreError, origin: bytes = b"") -> None:
-        self.transport.write(refusal(error, self.head, self.connection_header(), origin))
+        self.transport.write(refusal(error, self.head, self.connection_header(), origin, self.request_id))
 
     def _linger(self) -> None:
         """Close, but let the client read the answer first.

@@ -58,6 +58,8 @@ class Channel(ABC):
     """Who answers the present request; None between two."""
     length: int | None = None
     """Content-Length of the present request."""
+    request_id: bytes = b""
+    """Of the present request: the client's own, or one that we have made."""
     deadline: float | None = None
     """When to give up on the client (event loop time)."""
 

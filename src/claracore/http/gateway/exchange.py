@@ -47,7 +47,7 @@ class Exchange(MovableRequest):
     """What it gets as soon as its model is ready, which is all that it has asked for."""
 
     def __init__(self, channel: Channel, admission: Admission, relay: Relay) -> None:
-        record = Record(admission.method, admission.path_text, channel.peer.text, relay.now())
+        record = Record(admission.method, admission.path_text, channel.peer.text, relay.now(), channel.request_id)
         meter = admission.meter
         if meter is not None:
             begin(meter, record, record.arrived_at)
@@ -306,7 +306,7 @@ class Exchange(MovableRequest):
         self.answer.started = True
         self.record.status = 101
         self.record.first_byte_at = self.relay.now()
-        self.channel.transport.write(switching_bytes(head) + rest)
+        self.channel.transport.write(switching_bytes(head, self.record.request_id) + rest)
         self.channel.must_close()
         self.channel.tunnel(self)
 

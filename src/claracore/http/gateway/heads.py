@@ -15,9 +15,11 @@ from claracore.http.access.keyring import KEY_HEADERS
 from claracore.http.access.origins import cors_lines
 from claracore.http.gateway.loops import FIELD, via_line
 from claracore.http.wire.head import RequestHead, ResponseHead, hop_by_hop, keep
+from claracore.http.wire.request_id import FIELD as REQUEST_ID
+from claracore.http.wire.request_id import LINE, as_theirs, id_line
 from claracore.http.wire.sse import MEDIA_TYPE
 
-_OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto"))
+_OURS = frozenset((b"host", b"expect", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", REQUEST_ID))
 _CREDENTIALS = frozenset((b"authorization", *KEY_HEADERS))
 _ASKER = frozenset((b"forwarded", b"via", b"x-real-ip"))
 _ABOUT_CONTENT = frozenset((b"accept", b"accept-encoding", b"content-encoding", b"content-type"))
@@ -89,9 +91,9 @@ class Onward(NamedTuple):
 
 
 def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
-    """Return the head to send to the model server, with its empty line: before and after the Content-Length's number.
+    """Return the head to send to the model server, as `head_bytes` takes it.
 
-    The number is that of the body as it is sent: it may have been collected or edited.
+    The Content-Length is that of the body as it is sent: it may have been collected or edited.
     """
     path, host, peer, dropped, own_lines, sized, edited = onward
     if own_lines is not None:
@@ -112,8 +114,20 @@ def request_parts(head: RequestHead, onward: Onward) -> tuple[bytes, bytes]:
         lines += _forwarded(head, peer)
     else:
         lines += (*own_lines, via_line(head.noted.get(FIELD, b"")))
-    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
+    return _parts(lines)
+
+
+def _parts(lines: list[bytes]) -> tuple[bytes, bytes]:
+    """Return a head before and after the number in its Content-Length line; what it ends with waits for the id."""
+    before, _, after = b"\r\n".join([*lines, LINE]).partition(_NUMBER)
     return before, after
+
+
+def head_bytes(before: bytes, length: int | None, after: bytes, request_id: bytes) -> bytes:
+    """Return a whole head, with its empty line: the body's length, if it has one, and the id are put into place."""
+    if length is None:
+        return b"%b%b\r\n\r\n" % (before, request_id)
+    return b"%b%d%b%b\r\n\r\n" % (before, length, after, request_id)
 
 
 def _with_gap(head: RequestHead | ResponseHead) -> list[bytes]:
@@ -143,7 +157,7 @@ def _forwarded(head: RequestHead, peer: Peer) -> list[bytes]:
 
 
 def response_bytes(
-    head: ResponseHead, length: int | None, connection: bytes, *, chunked: bool, origin: bytes = b""
+    head: ResponseHead, length: int | None, connection: bytes, request_id: bytes, *, chunked: bool, origin: bytes = b""
 ) -> bytes:
     """Return the head to send to the client, with its empty line.
 
@@ -152,7 +166,7 @@ def response_bytes(
     """
     work_out = _remembered_response if head.small else _response_parts
     before, after = work_out(head, connection, chunked, origin)
-    return before if length is None else b"%b%d%b" % (before, length, after)
+    return head_bytes(before, length, after, request_id)
 
 
 def _response_parts(
@@ -165,14 +179,15 @@ def _response_parts(
     if chunked:
         removed -= _CODING
     lines = [b"HTTP/1.1" + head.status_line[8:]]
-    lines += keep(head.names, _with_gap(head), removed)
+    lines += keep(head.names, _with_gap(head), removed | {REQUEST_ID})
+    if REQUEST_ID in head.names and REQUEST_ID not in removed:
+        lines.append(as_theirs(head.lines[head.names.index(REQUEST_ID)]))
     if head.status >= 200 and not head.sized and head.status not in WITHOUT_BODY:
         lines += undelayed(head.names)
     lines += cors_lines(origin)
     if connection:
         lines.append(b"Connection: " + connection)
-    before, _, after = (b"\r\n".join(lines) + b"\r\n\r\n").partition(_NUMBER)
-    return before, after
+    return _parts(lines)
 
 
 def with_lines(head: bytes, lines: list[bytes]) -> bytes:
@@ -217,23 +232,26 @@ def with_headers(head: ResponseHead, headers: Mapping[bytes, bytes | None]) -> R
     )
 
 
-def edited_response_bytes(head: ResponseHead, connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
+def edited_response_bytes(
+    head: ResponseHead, connection: bytes, request_id: bytes, *, chunked: bool, origin: bytes = b""
+) -> bytes:
     """Return the head of an answer whose body is changed on its way: `chunked`, in chunks of our own.
 
     The parameters that `response_bytes` has are the same here. A head that still says how long the body is says so of
     another one: that line is left out.
     """
     coding: dict[bytes, bytes | None] = {b"transfer-encoding": b"chunked"} if chunked else {}
-    return response_bytes(with_headers(head, coding), None, connection, chunked=chunked, origin=origin)
+    return response_bytes(with_headers(head, coding), None, connection, request_id, chunked=chunked, origin=origin)
 
 
-def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
+def stream_bytes(connection: bytes, request_id: bytes, *, chunked: bool, origin: bytes = b"") -> bytes:
     """Return the head of an event stream that the gateway begins by itself."""
     lines = [
         b"HTTP/1.1 200 OK",
         b"Content-Type: " + MEDIA_TYPE.encode(),
         *undelayed(()),
         *cors_lines(origin),
+        id_line(request_id),
     ]
     if chunked:
         lines.append(b"Transfer-Encoding: chunked")
@@ -242,9 +260,9 @@ def stream_bytes(connection: bytes, *, chunked: bool, origin: bytes = b"") -> by
     return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def switching_bytes(head: ResponseHead) -> bytes:
+def switching_bytes(head: ResponseHead, request_id: bytes) -> bytes:
     """Return the 101 head for the client of a WebSocket."""
-    removed = hop_by_hop(head.noted) | _ABOUT_THE_ORIGIN | {_LENGTH}
+    removed = hop_by_hop(head.noted) | _ABOUT_THE_ORIGIN | {_LENGTH, REQUEST_ID}
     lines = [b"HTTP/1.1" + head.status_line[8:], *keep(head.names, head.lines, removed)]
-    lines += (b"Upgrade: " + head.noted.get(b"upgrade", b"websocket"), b"Connection: Upgrade")
+    lines += (b"Upgrade: " + head.noted.get(b"upgrade", b"websocket"), b"Connection: Upgrade", id_line(request_id))
     return b"\r\n".join(lines) + b"\r\n\r\n"

@@ -1,6 +1,6 @@
 """Where do a request's head and body end that come in pieces, and do they become too long?
 
-Pure: positions in the bytes of one connection.
+Positions in the bytes of one connection.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from claracore.errors import PayloadTooLarge
+from claracore.http.gateway.request_ids import new_id
 from claracore.http.wire.answers import HeadTooLarge, MalformedRequest
 from claracore.http.wire.framing import MORE, Chunked, MalformedBody, Sized
-from claracore.http.wire.head import check_incomplete
+from claracore.http.wire.head import check_incomplete, request_head
+from claracore.http.wire.request_id import FIELD, chosen, taken_out
 
 if TYPE_CHECKING:
     from claracore.http.wire.head import RequestHead
@@ -63,6 +65,16 @@ class IncomingBody:
         if self._bytes > self._max_bytes:
             raise too_large(self._max_bytes)
         return payload, end
+
+
+def request_in(data: bytes) -> tuple[RequestHead, int | None, bytes]:
+    """Read a complete request head, its Content-Length, and the request's id: the client's, or a new one.
+
+    Raises what `parse_request` raises.
+    """
+    data, taken = taken_out(data)
+    head, length = request_head(data)
+    return head, length, chosen(taken, head.noted.get(FIELD)) or new_id()
 
 
 def body_of(head: RequestHead, length: int | None, there: int, max_bytes: int) -> IncomingBody | None:

@@ -20,7 +20,9 @@ from claracore.host.activity.record import Record
 from claracore.http.gateway.answer import look_at
 from claracore.http.gateway.inflight import ANSWERING, OVER
 from claracore.http.gateway.request import ModelRequest
+from claracore.http.gateway.request_ids import new_id
 from claracore.http.wire.head import SAFE_METHODS
+from claracore.http.wire.request_id import id_line
 from claracore.http.wire.sse import MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -124,7 +126,7 @@ class InsideRequest(ModelRequest):
         *,
         counts: bool,
     ) -> None:
-        super().__init__(relay, Record(method, path.partition("?")[0], "", relay.now()))
+        super().__init__(relay, Record(method, path.partition("?")[0], "", relay.now(), new_id()))
         self.headers: list[tuple[str, str]] = []
         self.noted = counts
         self.is_head = method == "HEAD"
@@ -161,7 +163,7 @@ class InsideRequest(ModelRequest):
         lines = [line.encode(), b"Host: " + host, *(each.encode("latin-1") for each in self._lines)]
         if self._body or self._method not in SAFE_METHODS:
             lines.append(b"Content-Length: %d" % len(self._body))
-        lines += target.own_lines or ()
+        lines += (*(target.own_lines or ()), id_line(self.record.request_id))
         self.request_sent = True
         upstream.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + self._body)
 

@@ -56,7 +56,7 @@ class Liveness:
             self._wait_on(request)
         else:
             looking = self._look_after(request, destination, target.base_path + target.health_path)
-            self._tasks.run(looking, name=f"look after request {request.record.request_id}")
+            self._tasks.run(looking, name=f"look after request {request.record.ticket}")
 
     def _look_at_lost(self, request: InFlight) -> None:
         """Let an answer go on whose machine is taken to be lost while it comes; else end it."""

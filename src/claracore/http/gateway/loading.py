@@ -112,11 +112,11 @@ class LoadingStream:
     @property
     def _load(self) -> ExpectedLoad:
         model = self._record.model
-        starts = self._record.request_id is not None and self._supervisor.state(model) is ModelState.STARTING
+        starts = self._record.ticket is not None and self._supervisor.state(model) is ModelState.STARTING
         return self._supervisor.expected_load(model) if starts else NOTHING_EXPECTED
 
     def _state(self) -> str:
-        model, request_id = self._record.model, self._record.request_id
+        model, request_id = self._record.model, self._record.ticket
         if request_id is None:
             return "waiting"
         position = self._supervisor.position(request_id)

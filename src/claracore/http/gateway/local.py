@@ -10,8 +10,10 @@ import re
 from typing import TYPE_CHECKING
 
 from claracore.http.access.origins import cors_lines
+from claracore.http.gateway.request_ids import new_id
 from claracore.http.gateway.routes import errors_for
 from claracore.http.wire.answers import answer, error_answer
+from claracore.http.wire.request_id import id_line
 
 if TYPE_CHECKING:
     from claracore.errors import ClaraCoreError
@@ -41,9 +43,10 @@ class Local:
         """Read past the body, then answer."""
         if last:
             self.started = True
-            connection = self.channel.connection_header()
-            self.channel.transport.write(answer(self.canned.status, self.canned.headers, b"", connection=connection))
-            self.channel.completed()
+            channel, canned = self.channel, self.canned
+            headers = [*canned.headers, id_line(channel.request_id)]
+            channel.transport.write(answer(canned.status, headers, b"", connection=channel.connection_header()))
+            channel.completed()
 
     def left(self) -> None:
         """Nothing is under way."""
@@ -59,9 +62,11 @@ class Local:
         """Never called."""
 
 
-def refusal(error: ClaraCoreError, head: RequestHead | None, connection: bytes, origin: bytes) -> bytes:
+def refusal(
+    error: ClaraCoreError, head: RequestHead | None, connection: bytes, origin: bytes, request_id: bytes
+) -> bytes:
     """Return the answer for an error, that pages of `origin` may read; without a `head` nothing was understood."""
-    more = cors_lines(origin)
+    more = [*cors_lines(origin), id_line(request_id or new_id())]
     if head is None:
         return error_answer(error, connection=connection, more=more)
     with_body = head.method != b"HEAD"

@@ -84,7 +84,7 @@ class ModelRequest(InFlight):
         self.phase = WAITING
         supervisor = self.relay.supervisor
         request_id = supervisor.arrive(target.model_id, self)
-        self.record.request_id = request_id
+        self.record.ticket = request_id
         phase = self.phase
         if phase is OVER:
             if not self._was_refused:
@@ -183,7 +183,7 @@ class ModelRequest(InFlight):
             return
         self.phase, self.deadline = WAITING, NEVER
         self._returns += 1
-        request_id, supervisor, model = self.record.request_id, self.relay.supervisor, self.record.model
+        request_id, supervisor, model = self.record.ticket, self.relay.supervisor, self.record.model
         # Without an id it is not counted, and waits for nobody.
         gives_up = self._returns > _MOST_RETURNS
         if gives_up or request_id is None or not supervisor.take_back(request_id, model, endpoint, self):
@@ -200,7 +200,7 @@ class ModelRequest(InFlight):
         target, destination = self.target, self._destination
         if target is None or destination is None:
             return
-        upstream.begin(self)
+        upstream.begin(self, self.record.request_id)
         self.upstream = upstream
         self.phase = SENT
         self.send(upstream, target, destination)
@@ -228,12 +228,12 @@ class ModelRequest(InFlight):
     def leave_place(self) -> None:
         """Let go of the model that it went to, without an end: it goes to another one. Followed by `arrive`."""
         self.drop_upstream()
-        request_id = self.record.request_id
+        request_id = self.record.ticket
         if request_id is not None:
             self.relay.in_flight.pop(request_id, None)
             if not self._was_refused:
                 self.relay.supervisor.finish(request_id)
-        self.record.request_id = None
+        self.record.ticket = None
         self.phase, self.deadline, self.node_lost = WAITING, NEVER, ""
         self._was_refused, self._returns, self._sent_again = False, 0, 0
 
@@ -265,12 +265,12 @@ class ModelRequest(InFlight):
         self.release()
         record = self.record
         record.finished_at = self.relay.now()
-        if record.request_id is not None:
-            self.relay.in_flight.pop(record.request_id, None)
+        if record.ticket is not None:
+            self.relay.in_flight.pop(record.ticket, None)
         else:
             self.relay.uncounted.discard(self)
         # First: what the supervisor may do now (stop the model, which waited for this) is explained by it.
         if self.noted:
             self.relay.observer.finished(record)
-        if record.request_id is not None and not self._was_refused:
-            self.relay.supervisor.finish(record.request_id)
+        if record.ticket is not None and not self._was_refused:
+            self.relay.supervisor.finish(record.ticket)

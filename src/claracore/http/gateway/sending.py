@@ -15,6 +15,7 @@ from claracore.http.gateway.collected import Collected, UploadCapture
 from claracore.http.gateway.contract import OwnAnswer
 from claracore.http.gateway.filters import edited
 from claracore.http.wire.framing import LAST_CHUNK, chunk
+from claracore.http.wire.request_id import id_line
 
 if TYPE_CHECKING:
     from claracore.host.activity.record import Record
@@ -50,7 +51,8 @@ class RequestWriter:
         """Of the body as it is sent on; None when it goes on in chunks, or when there is none."""
         self.body = Collected(relay.budget, channel.length)
         if relay.captures.enabled:
-            record.capture = capture = relay.captures.begin(admission.method, admission.path_text, admission.head.lines)
+            lines = [*admission.head.lines, id_line(channel.request_id)]
+            record.capture = capture = relay.captures.begin(admission.method, admission.path_text, lines)
             self.capture = UploadCapture(capture.request, relay.budget)
 
     # From the client.
@@ -132,8 +134,8 @@ class RequestWriter:
 
     def send(self, upstream: UpstreamConnection, target: Target, destination: Destination) -> bool:
         """Write the head for the model server, and what there is of the body; return whether that is all of it."""
-        body, admission = self.body, self.admission
-        head = admission.request_bytes(target, destination, self._channel.peer, self._length, self.call)
+        body, admission, channel = self.body, self.admission, self._channel
+        head = admission.request_bytes(target, destination, channel.peer, self._length, self.call, channel.request_id)
         if admission.head.chunked and self._length is None:
             pieces = [chunk(bytes(piece)) for piece in body.pieces]
             upstream.transport.writelines([head, *pieces, *([LAST_CHUNK] if body.complete else [])])

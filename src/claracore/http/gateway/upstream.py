@@ -14,6 +14,7 @@ from claracore.host.sockets.pinned import pinned_context
 from claracore.http.gateway.alarm import NEVER, Alarm
 from claracore.http.wire.framing import MORE, Chunked, Framing, MalformedBody, Sized, UntilClose
 from claracore.http.wire.head import ResponseHead, response_head
+from claracore.http.wire.request_id import without_echo
 
 if TYPE_CHECKING:
     import ssl
@@ -152,6 +153,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Whether a byte of the present answer has arrived."""
         self.reset = False
         """Whether the server's end was closed with unread bytes: it has not read the request as a whole."""
+        self._request_id = b""
         self._buffer = b""
         self._framing: Framing | None = None
         self._reusable = True
@@ -163,9 +165,10 @@ class UpstreamConnection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
         self.destination.connections.add(self)
 
-    def begin(self, recipient: Recipient) -> None:
-        """Work for `recipient` until its answer is complete."""
+    def begin(self, recipient: Recipient, request_id: bytes) -> None:
+        """Work for `recipient`, whose request has this id, until its answer is complete."""
         self.recipient = recipient
+        self._request_id = request_id
         self.started = False
         self._framing = None
         self._reusable = True
@@ -192,7 +195,7 @@ class UpstreamConnection(asyncio.Protocol):
                     self._fail("the head of its answer is too long")
                 return
             try:
-                head, length = response_head(data[:end])
+                head, length = response_head(without_echo(data[:end], self._request_id))
             except ValueError as error:
                 self._fail(str(error))
                 return

@@ -65,6 +65,7 @@ _REQUEST_NOTED = frozenset(
         b"x-forwarded-prefix",
         b"x-forwarded-proto",
         b"x-goog-api-key",
+        b"x-request-id",
     )
 )
 _RESPONSE_NOTED = frozenset((b"connection", b"content-length", b"content-type", b"transfer-encoding", b"upgrade"))

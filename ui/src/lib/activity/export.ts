@@ -4,6 +4,7 @@ import type { ActivityRow } from '../api/types';
 /** What a file has of each request, in this order. */
 const COLUMNS: (keyof ActivityRow)[] = [
   'at',
+  'request_id',
   'model',
   'node',
   'path',

@@ -1,9 +1,8 @@
 /** How is a command of the palette done? */
-import { loadModel, unloadAll, unloadModel } from '../actions';
-import { notLoaded, sayFailed } from '../failures/said';
-import { live } from '../live.svelte';
+import { loadModel } from '../actions';
+import { sayFailed, unloadAllAndSay, unloadAndSay } from '../failures/said';
 import { navigation } from '../navigation.svelte';
-import { type NoticeAction, notices } from '../notices.svelte';
+import { notices } from '../notices.svelte';
 import { hrefOf } from '../router';
 import { theme } from '../theme.svelte';
 import type { Act } from './commands';
@@ -16,9 +15,9 @@ export function run(act: Act, showShortcuts: () => void): void {
     case 'load':
       return load(act.model);
     case 'unload':
-      return unload(act.model);
+      return void unloadAndSay(act.model).catch((error) => notices.fail(error));
     case 'unload-all':
-      return told(unloadAll(), 'All models are unloaded');
+      return void unloadAllAndSay();
     case 'theme':
       return theme.set(act.theme);
     case 'shortcuts':
@@ -26,23 +25,9 @@ export function run(act: Act, showShortcuts: () => void): void {
   }
 }
 
-function unload(model: string): void {
-  const again = { label: 'Load again', run: () => load(model) };
-  // Whoever asked for the load hears the same: it is one message.
-  if (live.model(model)?.state === 'starting') told(unloadModel(model), notLoaded(model));
-  else told(unloadModel(model), `${model} is unloaded`, again);
-}
-
 function load(model: string): void {
   loadModel(model).then(
     () => notices.say(`${model} is loaded`),
     (error) => sayFailed(model, error),
-  );
-}
-
-function told(done: Promise<unknown>, text: string, action?: NoticeAction): void {
-  done.then(
-    () => notices.say(text, 'ok', action),
-    (error) => notices.fail(error),
   );
 }

@@ -34,6 +34,7 @@ from claracore.http.api.models import abilities_of
 from claracore.http.api.parts import Events, Runtime
 from claracore.http.api.views import known_state
 from claracore.http.wire import sse
+from claracore.http.wire.request_id import id_line
 
 router = APIRouter(tags=["llama-swap"], include_in_schema=False)
 
@@ -116,7 +117,7 @@ def _in_flight(runtime: Runtime, id_: int, *, over: bool) -> bytes | None:
 def in_flight_entry(id_: int, record: Record) -> dict[str, Any]:
     """Return a request in flight as llama-swap shows it; headers that may be secrets are masked."""
     elapsed = max(0.0, asyncio.get_running_loop().time() - record.arrived_at)
-    headers = headers_of(record.header_lines)
+    headers = headers_of((*record.header_lines, id_line(record.request_id)))
     answered = {"Content-Type": record.content_type} if record.content_type else {}
     return {
         "id": str(id_),

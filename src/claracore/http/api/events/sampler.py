@@ -96,16 +96,16 @@ class Sampler:
 
     def request_over(self, record: Record) -> None:
         """Send that a request is over."""
-        if record.request_id is None or not self._broadcaster.followers:
+        if record.ticket is None or not self._broadcaster.followers:
             return
-        last = self._requests.pop(record.request_id, None)
+        last = self._requests.pop(record.ticket, None)
         if last is not None:
             data = last.model_dump(mode="json") | {
                 "state": "finished",
                 "response_bytes": record.response_bytes,
                 "tokens": record.events,
             }
-            self._broadcaster.publish("request", data, key=record.request_id)
+            self._broadcaster.publish("request", data, key=record.ticket)
 
     def _look(self) -> None:
         self._timer = self._loop.call_later(BEAT_SECONDS, self._look)
