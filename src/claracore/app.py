@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from claracore.core.config.changes import Changes
 from claracore.core.config.not_here import without_joined
+from claracore.core.config.peers import follows_any
 from claracore.core.garbage import no_collection
 from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
@@ -97,11 +98,11 @@ async def build(options: Options) -> AsyncIterator[App]:
             await taking.begin()
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
-        joined = joined_names(options.state_dir)
+        config, joined = front.prepared.config, joined_names(options.state_dir)
         log_findings(without_joined(front.prepared.findings, joined))
-        engine = await asyncio.to_thread(found_engine, front.prepared.config.engine)
+        engine = await asyncio.to_thread(found_engine, config.engine)
         commands = Commands(engine, abilities_of, user_guard())
-        await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
+        await asyncio.to_thread(commands.learn, config.models.values())
         events = Events.make()
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
@@ -118,7 +119,6 @@ async def build(options: Options) -> AsyncIterator[App]:
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
         conversations.read_command = memory_of_models.command
-        config = front.prepared.config
         supervisor = Supervisor(config if taking is None else taking.former(config), spread, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)
@@ -131,16 +131,16 @@ async def build(options: Options) -> AsyncIterator[App]:
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
         parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
-        machines = Machines(runner.cluster, supervisor)
-        machines.are_awaited = bool(joined) or any(peer.follows for peer in config.peers.values())
+        machines = Machines(runner.cluster, supervisor, are_awaited=bool(joined) or follows_any(config))
         runtime = Runtime(*parts, machines, HeldRanks(supervisor, configuration.ranks_held))
         app = _assemble(options, front, runtime, counts, events=events, log=log)
-        if taking is not None:
-            _take_over(taking, app, around)
+        _take_over(taking, app, around)
         yield app
 
 
-def _take_over(taking: TakingOver, app: App, around: Surroundings) -> None:
+def _take_over(taking: TakingOver | None, app: App, around: Surroundings) -> None:
+    if taking is None:
+        return
     taking.take_over(app.supervisor, app.gateway, around, app.front.prepared.config)
     if taking.second is not None:
         app.second.take_over(*taking.second)

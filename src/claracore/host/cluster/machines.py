@@ -92,14 +92,14 @@ class _Remembered:
 class Machines:
     """Models wherever they are."""
 
-    def __init__(self, cluster: Cluster, supervisor: LocalModels) -> None:
-        """`supervisor` runs the models of this machine."""
+    def __init__(self, cluster: Cluster, supervisor: LocalModels, *, are_awaited: bool = False) -> None:
+        """`supervisor` runs the models of this machine; `are_awaited`: whether there are others, which may be late."""
         self.cluster = cluster
         self._supervisor = supervisor
         self.begun_at = asyncio.get_running_loop().time()
         self.shared: Mapping[str, tuple[str, ...]] = {}
         """The names that several machines have, each with the ids of its models."""
-        self.are_awaited = False
+        self.are_awaited = are_awaited
         """Whether models may be missing because their machines have had no time to answer since the start."""
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
