@@ -195,6 +195,11 @@ class JoinedNodes:
         logger.info("machine %s is forgotten%s", name, f"; it could not be told: {untold}" if untold else "")
         return untold
 
+    @property
+    def gives_ray_token(self) -> bool:
+        """Whether a machine that has joined has had Ray's token, and may have copied it."""
+        return self._ray.control.gives_token
+
     async def knows(self, secret: str) -> tuple[bool, str]:
         """Return whether a machine has joined that has this secret, and the name of what is remembered here.
 
