@@ -47,7 +47,7 @@ test-cluster: $(READY) $(RAY_READY)
 	$(BIN)/pytest -n 0 tests/cluster tests/gateway/test_elsewhere.py tests/e2e/test_machines.py tests/e2e/test_joining.py tests/e2e/test_parting.py
 	$(BIN)/pytest -n 0 -m "slow or not slow" tests/e2e/test_files_travel.py
 	$(BIN)/pytest -n 0 -m "slow or not slow" tests/e2e/test_ranks.py
-	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_ray_ends.py tests/e2e/test_ray_tls.py tests/e2e/test_ray_ranks.py tests/e2e/test_partition.py
+	$(RAY)/bin/pytest -n 0 -rs -m ray tests/e2e/test_ray.py tests/e2e/test_ray_ends.py tests/e2e/test_ray_tls.py tests/e2e/test_ray_token.py tests/e2e/test_ray_ranks.py tests/e2e/test_partition.py
 
 # Without Node.js on this machine, one from PyPI is used; offline, ClaraCore serves without the interface.
 ui: $(READY)

@@ -9,13 +9,14 @@ from typing import Any, cast
 import pytest
 
 from claracore.core.cluster.model import Node, NodeKind, NodeReport, NodeState, PartReport
-from claracore.core.cluster.part import SharedModel
+from claracore.core.cluster.part import SharedFile, SharedModel
 from claracore.core.cluster.part_state import PartStanding, WantedPart, standing, why
 from claracore.core.cluster.shared import SharedOut
 from claracore.core.config.routing import PeerConfig
 from claracore.host.cluster import part_sender
 from claracore.host.cluster.machines import Machines
 from claracore.host.cluster.part_sender import PartSender
+from claracore.host.cluster.shared_files import FilesNotKnown
 
 X = SharedModel("x", {"cmd": "x ${PORT}"})
 NEW = NodeReport(NodeKind.CLARACORE, part=PartReport(True))
@@ -84,6 +85,23 @@ def test_who_has_joined_gets_all_and_a_peer_what_names_it(monkeypatch: pytest.Mo
         sending.look("nobody")
         await sending.close()
         assert nodes.sent.empty()
+
+    asyncio.run(run())
+
+
+def test_files_are_meant_for_who_is_to_have_a_model_that_needs_them() -> None:
+    async def run() -> None:
+        machines = KnownMachines()
+        for name in ("desk", "lap"):
+            machines.add(name)
+        sending = sender(machines)
+        with pytest.raises(FilesNotKnown):
+            sending.is_meant("desk", "a.gguf")
+        model = replace(X, files=(SharedFile("a.gguf", 1, "h"),))
+        sending.reconfigure((SharedOut(model, ("desk",)), SharedOut(X, "all")))
+        meant = [sending.is_meant(*each) for each in (("desk", "a.gguf"), ("desk", "b.gguf"), ("lap", "a.gguf"))]
+        assert meant == [True, False, False]
+        await sending.close()
 
     asyncio.run(run())
 

@@ -29,7 +29,7 @@ class AtDoor:
         self.path = folder / "anywhere.gguf"
         self.path.write_bytes(BODY)
         self.files = SharedFiles()
-        self.files.secrets = ("o" * 32, SECRET)
+        self.files.secrets = {"lap": "o" * 32, "desk": SECRET}
         self.files.share({shared(NAME, BODY): self.path})
         transport = httpx2.ASGITransport(create_app([self.files]), raise_app_exceptions=False)
         self.client = httpx2.AsyncClient(transport=transport, base_url="http://head")
@@ -84,6 +84,10 @@ def test_only_who_has_joined_and_only_what_is_shared(door: AtDoor, tmp_path: Pat
         steps = ("secret.gguf", "../secret.gguf", "%2e%2e/secret.gguf", "org/../secret.gguf", "/etc/passwd", "org/")
         for name in (*steps, str(tmp_path / "secret.gguf"), "anywhere.gguf", "%00", "a" * 3000):
             assert (await door.get(f"/api/shared/{name}")).status_code == 404, name
+        door.files.is_meant = lambda machine, file: (machine, file) == ("desk", NAME)
+        assert (await door.get(method="HEAD")).status_code == 200
+        for query in ("", "?sha256"):
+            assert (await door.get(f"{PATH}{query}", Authorization=f"Bearer {'o' * 32}")).status_code == 404
         door.files.share({})
         assert (await door.get()).status_code == 404
 
@@ -120,7 +124,7 @@ def test_what_is_put_in_its_place_is_not_given(door: AtDoor, tmp_path: Path) -> 
 
 def test_just_started_it_asks_for_patience(door: AtDoor) -> None:
     async def talk() -> None:
-        for secrets in (None, (SECRET,)):
+        for secrets in (None, {"desk": SECRET}):
             door.files = SharedFiles()
             door.files.secrets = secrets
             transport = httpx2.ASGITransport(create_app([door.files]), raise_app_exceptions=False)

@@ -43,7 +43,7 @@ def begun(machines: Joined) -> None:
 
 
 def test_a_file_comes_from_the_node_that_has_it(machines: Joined) -> None:
-    body = model_of(machines, "node", 30_000_000)
+    body = model_of(machines, "node", 5_000_000)
     begun(machines)
     until(lambda: bool(files_at(machines, "lap")))
     assert machines.head.chat("lap/qwen").status == 200

@@ -52,6 +52,6 @@ def test_ray_with_certificates(tmp_path: Path) -> None:
 
         rays = [child for child in node.children() if "raylet" in " ".join(child.cmdline()[:1])]
         assert rays
-        assert machines.ask("head", "DELETE", "/api/nodes/desk").json == {"untold": ""}
+        assert machines.ask("head", "DELETE", "/api/nodes/desk").json == {"untold": "", "had_ray_token": True}
         until(lambda: not any(each.is_running() for each in rays))
         assert not kept.exists()

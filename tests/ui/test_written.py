@@ -50,6 +50,31 @@ TASKS = """\
 - plain
   - nested
 """
+TAGS = """\
+Use the <div> tag, vector<int> v; if a<b and c>d then x.
+
+<answer>42</answer>
+
+- <header>: the top
+- <main>
+
+<details><summary>More</summary>
+
+Hidden text
+
+```js
+let a = 1;
+```
+
+</details>
+
+Press <kbd>Ctrl</kbd>+<kbd>C</kbd>.
+
+<!DOCTYPE html>
+<html>
+  <body class="plain"></body>
+</html>
+"""
 WHOLE = """(words) => words.map((word) => {
   const cell = [...document.querySelectorAll('.markdown :is(th, td)')].find((each) => each.textContent.includes(word));
   const text = [...cell.childNodes].find((each) => each.data?.includes(word));
@@ -181,3 +206,19 @@ def test_how_the_load_stands_is_no_thought(page: Page, parrots: Server) -> None:
     asked(page, parrots)
     expect(answers(page).get_by_text("Hello.")).to_be_visible()
     expect(answers(page).locator("details")).to_have_count(0)
+
+
+def test_tags_in_words_are_shown_as_they_were_written(page: Page, parrots: Server) -> None:
+    writes(page, TAGS)
+    asked(page, parrots)
+    answer = answers(page).first
+    shot(page, "tags")
+    expect(answer.locator("p").first).to_have_text("Use the <div> tag, vector<int> v; if a<b and c>d then x.")
+    expect(answer.get_by_text("<answer>42</answer>")).to_be_visible()
+    expect(answer.locator("li").first).to_have_text("<header>: the top")
+    expect(answer.get_by_text("Hidden text")).not_to_be_visible()
+    answer.get_by_text("More", exact=True).click()
+    expect(answer.get_by_text("Hidden text")).to_be_visible()
+    expect(answer.locator("details").get_by_role("button", name="Copy the code")).to_have_count(1)
+    expect(answer.locator("figure", has_text="<!DOCTYPE html>")).to_have_count(1)
+    expect(answer.locator("kbd")).to_have_text(["Ctrl", "C"])

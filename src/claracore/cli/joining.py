@@ -32,13 +32,21 @@ def invite(*, address: str, url: str | None, as_json: bool) -> None:
 
 def forget(*, name: str, url: str | None) -> None:
     """Have a machine that has joined be none of ours, and tell it so."""
-    untold = Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}", timeout_seconds=JOIN_SECONDS)["untold"]
-    if not untold:
+    found = Server(url).ask("DELETE", f"/api/nodes/{quote(name, safe='')}", timeout_seconds=JOIN_SECONDS)
+    if untold := found["untold"]:
+        say(f"{name} is forgotten here; it could not be told: {untold}")
+        say(
+            "it finds out when it reaches this machine again; to have it leave before, unless it has joined another one"
+        )
+        say("meanwhile (`claracore nodes` there says so), type there: claracore leave")
+    else:
         say(f"{name} is forgotten, and knows it: our key there is removed, and what came from here")
-        return
-    say(f"{name} is forgotten here; it could not be told: {untold}")
-    say("it finds out when it reaches this machine again; to have it leave before, unless it has joined another one")
-    say("meanwhile (`claracore nodes` there says so), type there: claracore leave")
+    if found["had_ray_token"]:
+        say(
+            "Ray's token, which it has had, is still good: how to change it, if it is not to be trusted, is in",
+            err=True,
+        )
+        say("docs/machines.md, Changing Ray's token", err=True)
 
 
 def leave(*, url: str | None) -> None:

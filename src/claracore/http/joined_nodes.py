@@ -84,7 +84,7 @@ class JoinedNodes:
 
     async def _act(self, remembered: Remembered) -> None:
         self._machines.drained = remembered.drained
-        self.files.secrets = tuple(node.secret for node in remembered.nodes if node.secret)
+        self.files.secrets = {node.name: node.secret for node in remembered.nodes if node.secret}
         if remembered.nodes != self._nodes:
             self._nodes = remembered.nodes
             await self._configuration.nodes_joined(remembered.nodes)
@@ -194,6 +194,11 @@ class JoinedNodes:
         await self._changed(lambda known: known.forgot(name))
         logger.info("machine %s is forgotten%s", name, f"; it could not be told: {untold}" if untold else "")
         return untold
+
+    @property
+    def gives_ray_token(self) -> bool:
+        """Whether a machine that has joined has had Ray's token, and may have copied it."""
+        return self._ray.control.gives_token
 
     async def knows(self, secret: str) -> tuple[bool, str]:
         """Return whether a machine has joined that has this secret, and the name of what is remembered here.

@@ -79,6 +79,7 @@ class MachineNews:
         self.elsewhere = FilesOfNodes(runtime.machines.cluster, installation.state_dir)
         """Which of them has the files that this one does not have."""
         self.parts.with_files = _model_files(runtime, installation, self.joined, self.elsewhere)
+        self.joined.files.is_meant = self.parts.is_meant
         self.joined.files.on_change = self.elsewhere.on_change = self.reloaded
         self._heard = AnswersHeard()
         self._found: FoundModels | None = None
@@ -97,6 +98,26 @@ class MachineNews:
         finally:
             self.own_head.known.set()
             self._machines.cluster.complete.set()
+
+    async def heard_all(self, seconds: float) -> None:
+        """Return when the models are served that each machine has which is followed, or this time is over."""
+        cluster, changed = self._machines.cluster, asyncio.Event()
+        names = tuple(cluster.peers)
+        for name in names:
+            cluster.watch(name, changed.set)
+        try:
+            async with asyncio.timeout(seconds):
+                while self._machines.unheard:
+                    changed.clear()
+                    await changed.wait()
+                while self._taking_over is not None:
+                    await asyncio.shield(self._taking_over)
+        except TimeoutError:
+            pass
+        finally:
+            self._machines.are_awaited = False
+            for name in names:
+                cluster.unwatch(name, changed.set)
 
     def apply(self, config: Config) -> None:
         """Act by another configuration."""

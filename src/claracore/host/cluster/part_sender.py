@@ -17,6 +17,7 @@ from claracore.core.cluster.part import Part, part_as_json
 from claracore.core.cluster.part_state import WantedPart, is_to_be_sent
 from claracore.core.cluster.shared import SharedOut, models_for
 from claracore.core.units import counted
+from claracore.host.cluster.shared_files import FilesNotKnown
 
 if TYPE_CHECKING:
     from claracore.core.config.routing import PeerConfig
@@ -77,6 +78,12 @@ class PartSender:
         self._machines.parts = wanted
         for name in self._machines.parts:
             self.look(name)
+
+    def is_meant(self, name: str, file: str) -> bool:
+        """Whether a model that a node is to have needs a file. Raises FilesNotKnown as long as that is found out."""
+        if (wanted := self._machines.parts.get(name)) is None:
+            raise FilesNotKnown
+        return any(file == each.name for model in wanted.part.models for each in model.files)
 
     def look(self, name: str) -> None:
         """See whether a node is to be sent its part, and send it."""

@@ -74,6 +74,11 @@ class RayControl:
         """Whether Ray can run here and is wanted."""
         return self._folder is not None and (cluster is None or cluster.ray) and bool(ray_version())
 
+    @property
+    def gives_token(self) -> bool:
+        """Whether machines that join get the secret of a cluster that runs here."""
+        return bool(self._access.token)
+
     async def be_head(self, address: str, cluster: ClusterConfig) -> RayAccess:
         """Run the head's Ray, reached at `address`, if it does not yet; return what nodes need. Raises OSError."""
         async with self._turn:

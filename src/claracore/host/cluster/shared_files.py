@@ -70,8 +70,10 @@ class SharedFiles:
     """The files that are given."""
 
     def __init__(self) -> None:
-        self.secrets: tuple[str, ...] | None = None
-        """One of each machine that has joined: with any of these somebody is let in. None: not known yet."""
+        self.secrets: Mapping[str, str] | None = None
+        """One of each machine that has joined, by its name: with it, it is let in. None: not known yet."""
+        self.is_meant: Callable[[str, str], bool] = lambda _machine, _file: True
+        """Whether a file is meant for a machine, both by name. May raise FilesNotKnown."""
         self.on_change: Callable[[], None] = lambda: None
         """Called, once for each announcement, when a file is found to be another one than was announced."""
         self.relay: RelayFile = _no_relay
@@ -85,12 +87,18 @@ class SharedFiles:
         self._digesting = Digesting()
         self._reading: dict[Path, asyncio.Task[None]] = {}
 
-    def lets_in(self, secret: str) -> bool:
-        """Whether this is the secret of a machine that has joined. Raises FilesNotKnown."""
+    def machine_of(self, secret: str) -> str | None:
+        """Return which machine that has joined has this secret; None for nobody. Raises FilesNotKnown."""
         if self.secrets is None:
             raise FilesNotKnown
         given = secret.encode("utf-8", "surrogatepass")
-        return any(hmac.compare_digest(each.encode(), given) for each in self.secrets)
+        found = [name for name, each in self.secrets.items() if hmac.compare_digest(each.encode(), given)]
+        return found[0] if found else None
+
+    def check_meant(self, machine: str, name: str) -> None:
+        """Raise NotFound for a file that is not among those that a machine is to have; FilesNotKnown."""
+        if not self.is_meant(machine, name):
+            raise _no_such(name)
 
     def share(
         self, files: Mapping[SharedFile, Path], elsewhere: Mapping[str, tuple[SharedFile, ...]] | None = None
@@ -176,7 +184,11 @@ class SharedFiles:
         try:
             return self._files[name]
         except KeyError:
-            raise NotFound(f"no model that is shared has a file {name[:200]!r}") from None
+            raise _no_such(name) from None
+
+
+def _no_such(name: str) -> NotFound:
+    return NotFound(f"no model that is shared has a file {name[:200]!r}")
 
 
 def open_straight(real: str) -> int:

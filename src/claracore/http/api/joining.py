@@ -128,9 +128,10 @@ class HasLeftView(BaseModel):
 
 
 class ForgottenView(BaseModel):
-    """Why the machine could not be told (empty: it was)."""
+    """Why the machine could not be told (empty: it was), and whether it has had Ray's token, which stays good."""
 
     untold: str
+    had_ray_token: bool
 
 
 @router.post("/api/nodes/invitations")
@@ -192,7 +193,7 @@ async def was_forgotten(own_head: OwnHeadDep, grant: GrantDep) -> None:
 @router.delete("/api/nodes/{name}")
 async def forget(joined: JoinedNodesDep, name: str) -> ForgottenView:
     """Have a machine that has joined be none of ours, and tell it so."""
-    return ForgottenView(untold=await joined.forget(name))
+    return ForgottenView(untold=await joined.forget(name), had_ray_token=joined.gives_ray_token)
 
 
 @router.put("/api/nodes/{name}/drained", status_code=204)

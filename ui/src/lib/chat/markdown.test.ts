@@ -8,6 +8,13 @@ const html = (text: string) =>
     .map((block) => (block.kind === 'html' ? block.html : `[${block.language}]`))
     .join('');
 
+/** What is looked at. */
+function drawn(text: string): HTMLElement {
+  const box = document.createElement('div');
+  box.innerHTML = html(text);
+  return box;
+}
+
 test('paragraphs, lists and code are blocks', () => {
   const found = blocks('Hi **you**\n\n- one\n- two\n\n```python\nprint(1)\n```\nend');
   expect(found.map((block) => block.kind)).toEqual(['html', 'html', 'code', 'html']);
@@ -36,7 +43,7 @@ test.each([
 
 test('a mark of a block cannot act', () => {
   expect(html('- a\n  ```"><img src=x onerror=alert(1)>\n  x\n  ```')).not.toContain('<img');
-  expect(html('<div data-code="xml"><img src=x onerror=a></div>')).not.toMatch(/<img|onerror/);
+  expect(drawn('<div data-code="xml"><img src=x onerror=a></div>').innerHTML).not.toMatch(/<(div|img)/);
 });
 
 test('the blocks together are the whole text', () => {
@@ -63,10 +70,72 @@ test.each([
   '<p data-x="1">x</p>',
   '<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>',
 ])('what a model writes cannot act: %s', (text) => {
-  expect(html(text)).not.toMatch(
-    /script|onerror|onclick|javascript:|iframe|<form|<input|<img|<svg|style=|id=|class=|data-x/i,
+  for (const each of drawn(text).querySelectorAll('*')) {
+    expect(['P', 'A', 'BR', 'TABLE']).toContain(each.tagName);
+    const attributes = each.getAttributeNames().filter((name) => !['href', 'target', 'rel'].includes(name));
+    expect([attributes, each.getAttribute('href') ?? 'https:']).toEqual([[], expect.stringMatching(/^https:/)]);
+  }
+});
+
+const SHOWN = [
+  'Use the <div> tag, a <br-x> and <custom-tag> here.',
+  'vector<int> v, List<String> names, Box<i> and Map<b, u>',
+  'if a<b and c>d then x, not <b>',
+  '<answer>42</answer>',
+  '<img src="https://example.org/x.png" alt="a cat">',
+  '<script>alert(1)</script> and <style>a{}</style> and <pre>a<b</pre>',
+  '<header>: the top of a page, unlike <footer>',
+  '<a href="https://example.org" onclick="x()">words</a>',
+  'a <!-- comment --> stays',
+  '<b>: `</b>` ends it',
+];
+test.each(SHOWN)('what is no plain tag is shown as it was written: %s', (text) => {
+  expect(drawn(text).textContent?.trim()).toBe(text.replaceAll('`', ''));
+  expect(drawn(text).querySelector('b, i, u, div')).toBeNull();
+});
+
+test('a paragraph of tags, in a list and in a table', () => {
+  expect(drawn('- <header>: top\n- <main>\n\n  more').textContent).toMatch(/<header>: top\s+<main>\s+more/);
+  expect(drawn('| a<b> | c |\n|---|---|\n| <div> | x<br>y |').querySelector('tbody')?.innerHTML).toMatch(
+    /<td>&lt;div&gt;<\/td>\s*<td>x<br>y<\/td>/,
+  );
+  expect(drawn('<answer>\n**42**\n</answer>').innerHTML).toBe(
+    '<p>&lt;answer&gt;<br><strong>42</strong><br>&lt;/answer&gt;</p>\n',
   );
 });
+
+test('plain tags act when they are closed', () => {
+  expect(html('H<sub>2</sub>O, <kbd>Ctrl</kbd>, <b>very *bold*</b>, a<br/>b')).toBe(
+    '<p>H<sub>2</sub>O, <kbd>Ctrl</kbd>, <b>very <em>bold</em></b>, a<br>b</p>\n',
+  );
+  expect(html('**a** <u>b')).toBe('<p><strong>a</strong> &lt;u&gt;b</p>\n');
+});
+
+test('details hold what is in them, also while they grow', () => {
+  const text = 'See\n<details><summary>More `x`</summary>\n\nHidden **text**\n\n- one\n\n</details>\n\nAfter';
+  const box = drawn(text);
+  expect(box.querySelector('details > summary')?.innerHTML).toBe('More <code>x</code>');
+  expect(box.querySelector('details > p > strong')?.textContent).toBe('text');
+  expect(box.querySelector('details > ul')).not.toBeNull();
+  expect(box.lastElementChild?.textContent).toBe('After');
+  expect(drawn(text.slice(0, 60)).querySelector('details > p')).not.toBeNull();
+  expect(drawn('<details>\nA <script>x</script>\n</details>').innerHTML).not.toContain('<script');
+});
+
+test.each([
+  '<!DOCTYPE html>\n<html>\n\n  <body class="a">\n  </body>\n</html>',
+  '<html>\n\n  <bo',
+  '<svg width="4">\n  <path />\n</svg>',
+])('a document without fences is code: %s', (text) => {
+  const found = blocks(text);
+  expect(found).toHaveLength(1);
+  expect(found[0]).toMatchObject({ kind: 'code', language: 'html', code: text });
+});
+
+test.each(['<b>'.repeat(3000) + '`'.repeat(3000), '<details>'.repeat(3000)])(
+  'many tags that are never closed are read in time',
+  (text) => expect(drawn(text).textContent?.trim()).toBe(text),
+);
 
 test('links open elsewhere and tell nothing', () => {
   expect(html('[a](https://example.org)')).toContain('rel="noopener noreferrer"');
@@ -91,7 +160,6 @@ test('task boxes and the words of images stay', () => {
   expect(html('![a plot](https://example.org/p.png)')).toMatch(
     /<a href="https:\/\/example.org\/p.png".*\[image: a plot\]/,
   );
-  expect(html('Look: <img src="x.png" alt="a cat"> there')).toBe('<p>Look: [image: a cat] there</p>\n');
 });
 
 const formulas = (text: string) =>

@@ -1,10 +1,11 @@
 /**
  * How does an answer's text become something to look at? In blocks, so that a long answer that still grows is parsed
- * only at its end. What a model wrote is a stranger's text: only a few harmless tags survive, and nothing is fetched.
+ * only at its end. What a model wrote is a stranger's text: only a few harmless tags act, and nothing is fetched.
  */
 import DOMPurify from 'dompurify';
 import { Marked, type Token } from 'marked';
 import { escaped } from './highlight';
+import { markup } from './markup';
 import { tex } from './tex';
 
 export type Block =
@@ -12,7 +13,7 @@ export type Block =
   | { kind: 'code'; raw: string; language: string; title: string; code: string };
 
 const marked = new Marked({ gfm: true, breaks: true, async: false });
-marked.use(tex, {
+marked.use(tex, markup, {
   renderer: {
     /** Inside of a list or a quotation; `insets.ts` makes of it what it is elsewhere. */
     code: ({ text, lang }) => `<div data-code="${escaped(lang ?? '')}">${escaped(text)}</div>`,
@@ -40,11 +41,6 @@ purify.addHook('afterSanitizeAttributes', (node) => {
   if (node.tagName !== 'A') return;
   node.setAttribute('target', '_blank');
   node.setAttribute('rel', 'noopener noreferrer');
-});
-
-purify.addHook('uponSanitizeElement', (node) => {
-  // Written as HTML it goes, but not its words.
-  if (node instanceof HTMLImageElement && node.alt) node.before(`[image: ${node.alt}]`);
 });
 
 const known = new Map<string, string>();

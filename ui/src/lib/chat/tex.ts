@@ -62,7 +62,7 @@ function marked({ tex, display }: Tex): string {
   return `<code data-tex="${display ? 'display' : 'inline'}">${harmless}</code>`;
 }
 
-function indexOf(text: string, pattern: RegExp): number | undefined {
+export function indexOf(text: string, pattern: RegExp): number | undefined {
   const found = pattern.exec(text);
   return found ? found.index : undefined;
 }
