@@ -118,10 +118,8 @@ def test_a_failed_answer_does_not_end_a_conversation(tmp_path: Path) -> None:
 
 
 def test_what_is_said_of_an_answer_that_breaks_off_begins_a_line(tmp_path: Path) -> None:
-    configured(
-        tmp_path,
-        CONFIG.replace("  slow:", "  cut: {cmd: '%s', filters: {setParams: {fake: {cut_after: 2}}}}\n  slow:" % fake()),
-    )
+    cut = f"  cut: {{cmd: '{fake()}', filters: {{setParams: {{fake: {{cut_after: 2}}}}}}}}"
+    configured(tmp_path, CONFIG.replace("  slow:", f"{cut}\n  slow:"))
     with instance(tmp_path) as other:
         result = invoke(["chat", "cut", "hello", "--url", other.url])
         assert isinstance(result.exception, ServerSaid)
