@@ -32,7 +32,7 @@ ROOMS = {
         "elsewhere incoming inflight inside loading ollama_answers pool relay request resolver routes sending server "
         "targets tasks upstream"
     ),
-    "http/wire": "framing head json_spans ollama_lines",
+    "http/wire": "framing head json_spans ollama_lines request_id",
 }
 MODULES = [f"src/claracore/{room}/{name}.py" for room, names in ROOMS.items() for name in names.split()]
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from claracore.core.config.changes import Changes
 from claracore.core.config.not_here import without_joined
+from claracore.core.config.peers import follows_any
 from claracore.core.garbage import no_collection
 from claracore.core.units import counted
 from claracore.errors import ClaraCoreError
@@ -80,6 +81,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("claracore")
 
+FIRST_LOOKS_SECONDS = 1.0
+"""So long a machine that is followed has to answer after a start; when this process takes over, clients wait for it."""
+
 
 @contextlib.asynccontextmanager
 async def build(options: Options) -> AsyncIterator[App]:
@@ -94,10 +98,11 @@ async def build(options: Options) -> AsyncIterator[App]:
             await taking.begin()
         leftovers.sweep_all(options.sources.file, options.state_dir)
         front = open_front(options)
-        log_findings(without_joined(front.prepared.findings, joined_names(options.state_dir)))
-        engine = await asyncio.to_thread(found_engine, front.prepared.config.engine)
+        config, joined = front.prepared.config, joined_names(options.state_dir)
+        log_findings(without_joined(front.prepared.findings, joined))
+        engine = await asyncio.to_thread(found_engine, config.engine)
         commands = Commands(engine, abilities_of, user_guard())
-        await asyncio.to_thread(commands.learn, front.prepared.config.models.values())
+        await asyncio.to_thread(commands.learn, config.models.values())
         events = Events.make()
         log = stack.enter_context(proxy_log(events.announcer.proxy_log))
         stack.enter_context(adopting())
@@ -114,7 +119,6 @@ async def build(options: Options) -> AsyncIterator[App]:
         memory_of_models = make_model_memory(commands, options.environ, options.state_dir, options.sources.texts)
         memory_of_models.kept_bytes = conversations.memory_bytes
         conversations.read_command = memory_of_models.command
-        config = front.prepared.config
         supervisor = Supervisor(config if taking is None else taking.former(config), spread, memory_of_models)
         memory_of_models.follow(supervisor.looks.learn_soon)
         await conversations.open(supervisor)
@@ -127,14 +131,16 @@ async def build(options: Options) -> AsyncIterator[App]:
         swaps = SwapHistory(supervisor, counts, events.announcer.swap, measurer.answered)
         load_times = LoadTimes(supervisor, memory_of_models, options.environ, options.state_dir)
         parts = (configuration, supervisor, keeper, swaps, measurer, load_times, commands, conversations)
-        runtime = Runtime(*parts, Machines(runner.cluster, supervisor), HeldRanks(supervisor, configuration.ranks_held))
+        machines = Machines(runner.cluster, supervisor, are_awaited=bool(joined) or follows_any(config))
+        runtime = Runtime(*parts, machines, HeldRanks(supervisor, configuration.ranks_held))
         app = _assemble(options, front, runtime, counts, events=events, log=log)
-        if taking is not None:
-            _take_over(taking, app, around)
+        _take_over(taking, app, around)
         yield app
 
 
-def _take_over(taking: TakingOver, app: App, around: Surroundings) -> None:
+def _take_over(taking: TakingOver | None, app: App, around: Surroundings) -> None:
+    if taking is None:
+        return
     taking.take_over(app.supervisor, app.gateway, around, app.front.prepared.config)
     if taking.second is not None:
         app.second.take_over(*taking.second)
@@ -219,20 +225,27 @@ class App:
     async def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Serve until `stop` is set or a signal comes; `ready` is called once requests are accepted."""
         self._hold_ports()
+        taking = self.options.taking
         async with self._background():
+            if taking is not None:
+                # Nobody is to hear that a model of another machine is not known: who comes meanwhile waits at the door.
+                await self._complete()
+                await self.news.heard_all(FIRST_LOOKS_SECONDS)
             serving = asyncio.create_task(
                 serve(self.handing.entrance, gateway=self.gateway, stop=self.ending.stop, drain_seconds=GRACE_SECONDS),
                 name="gateway",
             )
-            if self.options.taking is None:  # else what was to be loaded is
+            if taking is None:  # else what was to be loaded is
                 self._tasks.run(preload(self.supervisor), name="preload")
             self._tasks.run(self.options.notifier.be_alive(), name="watchdog")
             await self.second.begin(self.gateway.connection)
-            if self.options.taking is not None:
-                self.options.taking.serves(self.gateway, self.journal)
+            if taking is not None:
+                taking.serves(self.gateway, self.journal)
             ready()
             self.options.notifier.ready(self._status)
-            await self._complete()
+            if taking is None:
+                await self._complete()
+                self._tasks.run(self.news.heard_all(FIRST_LOOKS_SECONDS), name="wait for the other machines")
             await self.ending.ordered(serving, self.handing.done)
             if self.handing.done.is_set():
                 self._control.end_streams()

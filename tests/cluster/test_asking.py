@@ -78,6 +78,8 @@ def asked(*answers: Answers, paths: list[str] | None = None, times: int = 1) -> 
         def answer(request: httpx2.Request) -> httpx2.Response:
             seen.append(request.url.path)
             found = present.get(request.url.path, 404)
+            if isinstance(found, bytes):
+                return httpx2.Response(200, content=found)
             return httpx2.Response(found) if isinstance(found, int) else httpx2.Response(200, json=found)
 
         async with httpx2.AsyncClient(base_url="http://desk", transport=httpx2.MockTransport(answer)) as client:
@@ -152,3 +154,9 @@ def test_a_key_for_inference_only_sees_the_list_without_what_is_only_passed_on()
 def test_what_cannot_be_understood_is_said(answers: Answers, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         asked(answers)
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b"nothing", b"\xff\xfe", b""])
+def test_what_is_no_json_that_can_be_read_is_no_answer(text: bytes) -> None:
+    with pytest.raises(NotUnderstood):
+        asked(dict.fromkeys(("/api/node", "/running", "/api/v0/models", "/api/tags", "/v1/models"), text))

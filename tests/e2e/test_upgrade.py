@@ -50,7 +50,13 @@ def box(tmp_path: Path) -> Iterator[Instance]:
         f"startPort: {first}\nmodels:\n  m: {{cmd: '{fake()}'}}\n  one: {{cmd: '{fake()}', concurrencyLimit: 1}}\n"
         "groups:\n  all: {swap: false, members: [m, one]}\n"
     )
-    with instance(tmp_path, "--config", str(config), "--no-watch-config") as running:
+    with upgradable(tmp_path, "--no-watch-config") as running:
+        yield running
+
+
+@contextlib.contextmanager
+def upgradable(folder: Path, *argv: str) -> Iterator[Instance]:
+    with instance(folder, "--config", str(folder / "config.yaml"), *argv) as running:
         try:
             yield running
         finally:
@@ -215,3 +221,34 @@ def test_the_new_one_goes_on_without_the_old_one(box: Instance) -> None:
             if each.is_running():
                 each.terminate()
         psutil.wait_procs(successors, WAIT_SECONDS)
+
+
+def test_models_of_other_machines_are_known_all_the_time(tmp_path: Path) -> None:
+    """Also while nobody answers at one of two addresses; and after a start nobody hears that there is no model."""
+    other, serves = tmp_path / "other", tmp_path / "serves"
+    for folder in (other, serves):
+        folder.mkdir()
+    (other / "config.yaml").write_text(f"startPort: {free_port()}\nmodels:\n  x: {{cmd: '{fake()}'}}\n")
+    with instance(other, "--config", str(other / "config.yaml")) as machine:
+        peers = f"peers:\n  desk: {{proxy: '{machine.url}', models: auto}}\n"
+        peers += f"  gone: {{proxy: 'http://127.0.0.1:{free_port()}', models: auto}}\n"
+        (serves / "config.yaml").write_text(f"startPort: {free_port()}\nmodels: {{}}\n{peers}")
+        with upgradable(serves) as box:
+            early = box.chat("desk/x")
+            assert early.status == 200 or early.json["error"]["code"] == "machine_not_there"
+            until(lambda: box.chat("x").status == 200)
+            assert box.chat("nobody").json["error"]["code"] == "model_not_found"
+            host, port = str(urlsplit(box.url).hostname), int(urlsplit(box.url).port or 0)
+
+            async def asked() -> Load:
+                load = Load()
+                names = ("x", "desk/x") * (CLIENTS // 2)
+                clients = [asyncio.create_task(insist(load, host, port, name, keep=True)) for name in names]
+                for _ in range(2):
+                    assert (await post(host, port, "/api/upgrade"))[0] == 200
+                load.stopping = True
+                await asyncio.gather(*clients)
+                return load
+
+            load = asyncio.run(asked())
+            assert (load.failed, load.answered > CLIENTS) == ([], True)

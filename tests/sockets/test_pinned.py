@@ -18,11 +18,34 @@ from claracore.host.sockets.pinned import AnotherCertificate, pinned_context, pl
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="certificates are made with openssl")
 
 
-def certificate(folder: Path, name: str) -> tuple[Path, Path, str]:
-    """Make a certificate; return its file, its key's, and its fingerprint."""
-    pem, key = folder / f"{name}.pem", folder / f"{name}.key"
-    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    subprocess.run([*made, "-days", "2", "-subj", f"/CN={name}", "-keyout", key, "-out", pem], check=True, timeout=60)
+def certificate(folder: Path, name: str, days: int = 2) -> tuple[Path, Path, str]:
+    """Make a certificate, good for some days from now; return its file, its key's, and its fingerprint."""
+    pem, key, request = (folder / f"{name}.{what}" for what in ("pem", "key", "csr"))
+    made: list[str | Path] = [
+        "openssl",
+        "req",
+        "-new",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+    ]
+    signed: list[str | Path] = [
+        "openssl",
+        "x509",
+        "-req",
+        "-in",
+        request,
+        "-signkey",
+        key,
+        "-days",
+        str(days),
+        "-out",
+        pem,
+    ]
+    subprocess.run([*made, "-subj", f"/CN={name}", "-keyout", key, "-out", request], check=True, timeout=60)
+    subprocess.run(signed, check=True, timeout=60)
     return pem, key, hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem.read_text())).hexdigest()
 
 
@@ -66,3 +89,13 @@ def test_the_certificate_that_is_meant_is_trusted_and_no_other(tmp_path: Path) -
 
 def test_a_fingerprint_may_be_written_as_openssl_prints_it() -> None:
     assert plain_fingerprint(" AB:CD:01 ") == "abcd01"
+
+
+def test_the_dates_in_it_are_of_no_account(tmp_path: Path) -> None:
+    """A machine whose clock is wrong has made it, or nobody has made a new one in time."""
+
+    async def conversation(pem: Path, key: Path, fingerprint: str) -> None:
+        async with server(pem, key) as port:
+            assert await greeted(port, await pinned_context("127.0.0.1", port, fingerprint)) == b"hello"
+
+    asyncio.run(conversation(*certificate(tmp_path, "past", -1)))

@@ -51,6 +51,25 @@ def test_requests_of_a_session_are_found_by_its_name(page: Page, parrots: Server
     page.screenshot(path=ARTEFACTS / "activity-sessions.png", full_page=True)
 
 
+def test_a_request_is_found_by_the_id_that_its_answer_has(page: Page, parrots: Server) -> None:
+    chats = f"{parrots.url}/v1/chat/completions"
+    ids = [page.request.post(chats, data={"model": "smollm2", **CHAT}).headers["x-request-id"] for _ in range(2)]
+    page.goto(f"{parrots.url}/ui/activity")
+    rows = page.get_by_label("Table of requests").get_by_role("row").filter(has_text="smollm2")
+    page.get_by_label("History").get_by_label("Find").fill(ids[0])
+    expect(rows).to_have_count(1)
+    rows.get_by_role("button", name="all about request").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text(ids[0])
+    expect(dialog.get_by_role("button", name="Copy the request id")).to_be_visible()
+    page.screenshot(path=ARTEFACTS / "activity-request.png")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.emulate_media(color_scheme="dark")
+    page.screenshot(path=ARTEFACTS / "activity-request-phone.png")
+    page.keyboard.press("Escape")
+    expect(rows.get_by_role("button", name="all about request")).to_be_focused()
+
+
 def test_a_log_is_live_filtered_paused_and_downloaded(page: Page, parrots: Server, tmp_path: Path) -> None:
     page.request.post(f"{parrots.url}/api/models/load/smollm2")
     page.goto(f"{parrots.url}/ui/logs/smollm2")

@@ -99,6 +99,26 @@ class MachineNews:
             self.own_head.known.set()
             self._machines.cluster.complete.set()
 
+    async def heard_all(self, seconds: float) -> None:
+        """Return when the models are served that each machine has which is followed, or this time is over."""
+        cluster, changed = self._machines.cluster, asyncio.Event()
+        names = tuple(cluster.peers)
+        for name in names:
+            cluster.watch(name, changed.set)
+        try:
+            async with asyncio.timeout(seconds):
+                while self._machines.unheard:
+                    changed.clear()
+                    await changed.wait()
+                while self._taking_over is not None:
+                    await asyncio.shield(self._taking_over)
+        except TimeoutError:
+            pass
+        finally:
+            self._machines.are_awaited = False
+            for name in names:
+                cluster.unwatch(name, changed.set)
+
     def apply(self, config: Config) -> None:
         """Act by another configuration."""
         self._machines.cluster.reconfigure(config)

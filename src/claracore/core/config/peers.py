@@ -61,12 +61,17 @@ def _other_names(config: Config, shared: Mapping[str, tuple[str, ...]]) -> dict[
     }
 
 
+def follows_any(config: Config) -> bool:
+    """Whether a peer is followed."""
+    return any(peer.follows for peer in config.peers.values())
+
+
 def with_found(config: Config, found: Mapping[str, tuple[str, ...]]) -> Config:
     """Return the configuration with what was found at each peer that is followed, by the peer's id.
 
     A model whose full name is one of ours is left out: a name of this machine's own never becomes another's.
     """
-    if not any(peer.follows for peer in config.peers.values()):
+    if not follows_any(config):
         return config
     peers = {
         id_: peer.model_copy(update={"found": _nameable(config, id_, found.get(id_, ()))}) if peer.follows else peer

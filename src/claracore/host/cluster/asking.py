@@ -13,6 +13,7 @@ from typing import Any, Final
 import httpx2
 
 from claracore.core.cluster.model import Fit, NodeFile, NodeKind, NodeMemory, NodeModel, NodeReport, PartReport
+from claracore.host.cluster.json_there import json_of
 from claracore.types import ModelState
 
 MOST_MODELS: Final = 5_000
@@ -62,7 +63,7 @@ class Inquiry:
         if answer.status_code != 200:
             raise NotUnderstood(f"it answers {answer.status_code} to GET {path}")
         try:
-            found = answer.json()
+            found = json_of(answer)
         except ValueError:
             return None
         return found if isinstance(found, dict) else None

@@ -7,7 +7,6 @@ begun of one version is not gone on with in another (`If-Range`).
 from __future__ import annotations
 
 import contextlib
-import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
@@ -19,6 +18,7 @@ from claracore.core.cluster.wanted import HeadDoor
 from claracore.core.pull.listing import RemoteFile
 from claracore.core.pull.reference import Reference, quoted
 from claracore.errors import ClaraCoreError
+from claracore.host.cluster.json_there import json_of
 from claracore.host.library.hub import TRANSIENT, FileAnswer, HubClient, endpoint_of
 from claracore.host.library.hub_errors import HubUnreachable, TransientFailure, why
 from claracore.host.library.hub_tokens import HubToken
@@ -75,7 +75,8 @@ class HeadClient(HubClient):
         url = f"{self._resolve(reference, file)}?{DIGEST}"
         async with self._answer(url, reference, {}) as answer:
             try:
-                found = json.loads(await answer.aread())[DIGEST]
+                await answer.aread()
+                found = json_of(answer)[DIGEST]
             except (ValueError, KeyError, TypeError) as error:
                 raise HeadRefuses(f"{self.endpoint} does not say the checksum of {file.path}") from error
             except httpx2.TransportError as error:

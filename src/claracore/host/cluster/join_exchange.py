@@ -16,6 +16,7 @@ import httpx2
 from claracore.core.cluster.invitation import JoinLine, Versions
 from claracore.core.cluster.joined import JoinedNode
 from claracore.errors import BadRequest
+from claracore.host.cluster.json_there import json_of
 from claracore.host.sockets.pinned import AnotherCertificate, pinned_context
 
 PATH: Final = "/api/nodes/join"
@@ -57,7 +58,7 @@ async def ask_head(line: JoinLine, versions: Versions, node: JoinedNode | None) 
 
 def _welcome(answer: httpx2.Response) -> Welcome:
     try:
-        found = answer.json()
+        found = json_of(answer)
         if answer.status_code == 200:
             return Welcome(
                 str(found["name"]),

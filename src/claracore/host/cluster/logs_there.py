@@ -18,6 +18,7 @@ import httpx2
 from claracore.core.cluster.model import NodeKind
 from claracore.core.config.routing import PeerConfig
 from claracore.errors import ClaraCoreError
+from claracore.host.cluster.json_there import json_of
 from claracore.host.cluster.orders import NotDoneThere, message_of
 from claracore.host.cluster.polled import NewClient, client_of
 
@@ -52,7 +53,7 @@ async def lines_there(
     async with _asked(model, path, headers, PATIENCE_SECONDS, new_client) as answer:
         try:
             await answer.aread()
-            found = answer.json()
+            found = json_of(answer)
         except (httpx2.HTTPError, ValueError) as error:
             raise not_given(model, str(error) or type(error).__name__) from error
     rows = found.get("lines") if isinstance(found, dict) else None

@@ -26,6 +26,7 @@ from claracore.core.cluster.place import (
     ordered,
     why_no_place,
 )
+from claracore.core.cluster.watch import NOT_HEARD_YET
 from claracore.core.config.peers import shared_names
 from claracore.errors import ClaraCoreError
 from claracore.host.cluster.lacking import files_not_there
@@ -91,13 +92,15 @@ class _Remembered:
 class Machines:
     """Models wherever they are."""
 
-    def __init__(self, cluster: Cluster, supervisor: LocalModels) -> None:
-        """`supervisor` runs the models of this machine."""
+    def __init__(self, cluster: Cluster, supervisor: LocalModels, *, are_awaited: bool = False) -> None:
+        """`supervisor` runs the models of this machine; `are_awaited`: whether there are others, which may be late."""
         self.cluster = cluster
         self._supervisor = supervisor
         self.begun_at = asyncio.get_running_loop().time()
         self.shared: Mapping[str, tuple[str, ...]] = {}
         """The names that several machines have, each with the ids of its models."""
+        self.are_awaited = are_awaited
+        """Whether models may be missing because their machines have had no time to answer since the start."""
         self.parts: Mapping[str, WantedPart] = {}
         """What of the configuration each machine is to have, by its name."""
         self._turn = 0
@@ -111,6 +114,11 @@ class Machines:
         self.shared = shared_names(config) if self.cluster.peers else {}
         wish = config.placement
         self.cluster.wish = PlacementWish(wish.prefer, frozenset(wish.avoid), wish.spread)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether a machine that is followed has neither answered nor failed to since it is."""
+        return any(node.why == NOT_HEARD_YET for node in self.cluster.nodes.values())
 
     @property
     def drained(self) -> frozenset[str]:

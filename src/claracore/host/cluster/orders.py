@@ -18,6 +18,7 @@ import httpx2
 from claracore.core.cluster.model import NodeKind
 from claracore.core.config.routing import PeerConfig
 from claracore.errors import ClaraCoreError
+from claracore.host.cluster.json_there import json_of
 from claracore.host.cluster.polled import NewClient, client_of
 
 LONGEST_MESSAGE: Final = 500
@@ -128,7 +129,7 @@ def message_of(answer: httpx2.Response) -> str:
 
 def _error(answer: httpx2.Response) -> object:
     try:
-        found = answer.json()
+        found = json_of(answer)
     except ValueError:
         return None
     return found.get("error") if isinstance(found, dict) else None

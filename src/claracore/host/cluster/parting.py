@@ -13,6 +13,7 @@ import httpx2
 from claracore.core.cluster.joined import HeadOfNode, JoinedNode, Standing, peer_of, standing
 from claracore.errors import BadRequest
 from claracore.host.cluster.join_exchange import client_of_head
+from claracore.host.cluster.json_there import json_of
 from claracore.host.cluster.polled import client_of
 
 KNOWN_PATH: Final = "/api/nodes/known"
@@ -30,7 +31,7 @@ async def ask_standing(head: HeadOfNode) -> Standing:
     """Ask the head whether it knows this machine still."""
     try:
         answer = await _to_head(head, KNOWN_PATH)
-        found = answer.json() if answer.status_code == 200 else {}
+        found = json_of(answer) if answer.status_code == 200 else {}
         return standing(head, is_known=bool(found["known"]), cluster=str(found["cluster"]))
     except (OSError, TimeoutError, httpx2.HTTPError, ValueError, KeyError, TypeError):
         return Standing.UNHEARD
@@ -41,7 +42,7 @@ async def ask_certificate(head: HeadOfNode, request: str) -> tuple[str, str]:
     try:
         answer = await _to_head(head, CERTIFICATE_PATH, request=request)
         if answer.status_code == 200:
-            found = answer.json()
+            found = json_of(answer)
             return str(found["certificate"]), str(found["authority"])
     except (OSError, TimeoutError, httpx2.HTTPError, ValueError, KeyError, TypeError) as error:
         raise BadRequest(f"{head.url} makes no certificate: {error or type(error).__name__}") from error
@@ -78,7 +79,7 @@ async def _to_head(head: HeadOfNode, path: str, **more: str) -> httpx2.Response:
 def _words(answer: httpx2.Response) -> str:
     """Return what an answer says that is an error."""
     try:
-        found: Any = answer.json()
+        found: Any = json_of(answer)
         return str(found["error"]["message"])[:300]
     except (ValueError, KeyError, TypeError):
         return f"it answers {answer.status_code}"

@@ -19,6 +19,7 @@ import httpx2
 
 from claracore.core.cluster.assembly import AssemblyEvent, RankGone, RankLost, RankReady, RankRefused
 from claracore.core.config.routing import PeerConfig
+from claracore.host.cluster.json_there import json_of
 from claracore.host.cluster.polled import NewClient, client_of
 
 logger = logging.getLogger("claracore.cluster")
@@ -185,7 +186,7 @@ class RankHolder:
     async def _take(self, answer: httpx2.Response) -> None:
         self._heard_at = asyncio.get_running_loop().time()
         try:
-            said_of = answer.json()
+            said_of = json_of(answer)
             state, why, port = str(said_of["state"]), str(said_of["why"])[:LONGEST_WHY], int(said_of["port"] or 0)
         except (ValueError, KeyError, TypeError):
             self._lose("its answer cannot be read")
@@ -256,6 +257,6 @@ def _refusal(answer: httpx2.Response, *, is_first: bool = False) -> str:
     if is_first and answer.status_code in {404, 405}:
         return "its ClaraCore knows no ranks: it is older than this one"
     try:
-        return str(answer.json()["error"]["message"])[:LONGEST_WHY]
+        return str(json_of(answer)["error"]["message"])[:LONGEST_WHY]
     except (ValueError, KeyError, TypeError):
         return f"it answers {answer.status_code}"

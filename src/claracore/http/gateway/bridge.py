@@ -136,7 +136,8 @@ class BridgedCall:
         except Exception:  # noqa: BLE001 - the border to foreign code: whatever it raises is one failed request
             if self._gone:  # our own OSError, in whatever the framework made of it
                 return
-            _log.exception("%s %s", self.head.method.decode(), self.head.path.decode("latin-1"))
+            method, path, id_ = self.head.method, self.head.path, self.channel.request_id
+            _log.exception("request %s, %s %s", id_.decode(), method.decode(), path.decode("latin-1"))
             self._fail("an internal error; the log says more")
 
     def _ended_call(self, _task: asyncio.Task[None]) -> None:

@@ -98,7 +98,8 @@ class MovableRequest(ModelRequest):
         other = self.next_place()
         if other is None:
             return False
-        logger.info("model %s: %s; a request moves on to %s", self.record.model, why, other.model_id)
+        model, id_ = self.record.model, self.record.request_id.decode()
+        logger.info("model %s: %s; request %s moves on to %s", model, why, id_, other.model_id)
         self.leave_place()
         self.target = other
         try:

@@ -164,7 +164,7 @@ class ModelRequest(InFlight):
                 self._begin_or_return(upstream)
         except Exception as bug:
             # A bug of ours must not leave a client without an answer.
-            logger.exception("no connection to %s", endpoint)
+            logger.exception("request %s: no connection to %s", self.record.request_id.decode(), endpoint)
             self._unreachable(f"{endpoint}: unexpected {type(bug).__name__}")
 
     def _begin_or_return(self, upstream: UpstreamConnection) -> None:

@@ -183,6 +183,8 @@ class Resolver:
             return found
         if not name:
             raise BadRequest("the request names no model: 'model' is required", param="model")
+        if self._machines is not None and self._machines.are_awaited:
+            raise MachineNotThere(name, (name,))
         raise ModelNotFound(name, askable(grant, targets), targets.why_not(name))
 
     def meaning(self, name: str) -> str:
