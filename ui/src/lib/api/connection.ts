@@ -6,7 +6,8 @@ import { ask } from './client';
 import { ApiError } from './errors';
 import { type SseEvent, events } from './sse';
 
-export type Status = 'connecting' | 'live' | 'lost' | 'locked' | 'paused';
+/** `narrow`: the key may use models, but not look at the server. */
+export type Status = 'connecting' | 'live' | 'lost' | 'locked' | 'narrow' | 'paused';
 
 export const DELAYS_SECONDS = [0.3, 0.6, 1, 2, 3, 5];
 /** The server sends a heartbeat each 15 s; two missed ones and a bit. */
@@ -80,9 +81,9 @@ export class Connection {
       }
     } catch (error) {
       if (abort !== this.#abort) return;
-      if (error instanceof ApiError && error.status === 401) {
+      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
         this.#clear();
-        this.hooks.status('locked', null);
+        this.hooks.status(error.status === 401 ? 'locked' : 'narrow', null);
         return;
       }
     }
