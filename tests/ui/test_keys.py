@@ -39,7 +39,7 @@ def test_a_page_without_a_key_asks_and_keeps_it(page: Page, locked: Server) -> N
     key = page.get_by_label("API key")
     key.fill("wrong")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("is not valid")).to_be_visible()
+    expect(page.get_by_text("is not valid any more")).to_be_visible()
     key.fill(KEY)
     page.keyboard.press("Enter")
     expect(key).to_have_count(0)

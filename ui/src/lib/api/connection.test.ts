@@ -106,14 +106,6 @@ test('a wrong key is not tried again by itself', async () => {
   expect(asked).toHaveLength(2);
 });
 
-test('a key that may not look is no loss, and not tried again by itself', async () => {
-  replies = [{ status: 403, body: '{}' }];
-  connect().start();
-  await vi.advanceTimersByTimeAsync(60_000);
-  expect(said).toEqual(['connecting', 'narrow']);
-  expect(asked).toHaveLength(1);
-});
-
 test('a paused connection neither speaks nor retries', async () => {
   const first = stream();
   replies = [{ status: 200, body: first.body }];
