@@ -4,7 +4,6 @@ import { json, onRefused, setApiKey, snapshot } from './api/client';
 import { Connection, type Status } from './api/connection';
 import { Followed } from './api/followed';
 import type { Finding, Flight, Group, Model, PortReport } from './api/types';
-import { type ListedRow, listedModels } from './models/listed';
 import { byId, withFlight, withModel, withVictims } from './live';
 
 type Listener = (data: never, id: number | null) => void;
@@ -35,8 +34,6 @@ class Live {
   retryAt: number | null = $state(null);
   version = $state('');
   locked = $state(false);
-  /** Whether the key was typed here, and not yet taken. */
-  typed = false;
 
   #listeners = new Map<string, Set<Listener>>();
   // The connection says what is wrong with answers that fail, and its next success asks again.
@@ -94,7 +91,6 @@ class Live {
   unlock(key: string): void {
     setApiKey(key);
     this.locked = false;
-    this.typed = true;
     this.#connection.start();
     this.#tell('resync', {});
   }
@@ -146,23 +142,10 @@ class Live {
     const back = status === 'live';
     this.status = status;
     this.retryAt = retryAt;
-    this.locked = status === 'locked' || (this.locked && !back && status !== 'barred');
-    if (back || status === 'barred') this.typed = false;
-    if (status === 'barred') void this.#listModels();
+    this.locked = status === 'locked' || (this.locked && !back);
     if (back) {
       void this.refresh();
       this.#tell('resync', {});
-    }
-  }
-
-  /** Whoever may not look at the server may still talk with its models. */
-  async #listModels(): Promise<void> {
-    try {
-      const { data } = await json<{ data: ListedRow[] }>('/v1/models');
-      this.models = listedModels(data).sort(byId);
-      this.loaded = true;
-    } catch {
-      // Then there is none that this key may use.
     }
   }
 

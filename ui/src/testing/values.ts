@@ -1,10 +1,59 @@
 /** Values that tests begin from; each test changes what it is about. */
-import { plainModel } from '$lib/models/listed';
 import type { ActivityRow, Device, Flight, Model, PortReport, PortRow, Swap } from '$lib/api/types';
 
 export function model(id: string, more: Partial<Model> = {}): Model {
-  const capabilities = { in: ['text'], out: ['text'], tools: false, reranker: false, context: 4096 };
-  return plainModel(id, { kind: 'chat', capabilities, ...more });
+  return {
+    id,
+    name: '',
+    description: '',
+    aliases: [],
+    unlisted: false,
+    state: 'stopped',
+    group: '(default)',
+    kind: 'chat',
+    capabilities: { in: ['text'], out: ['text'], tools: false, reranker: false, context: 4096 },
+    port: null,
+    pid: null,
+    memory_bytes: null,
+    memory: { devices: {}, source: 'unknown', expected: null, measured: null },
+    load_seconds: null,
+    progress: null,
+    progress_message: null,
+    load_phase: null,
+    read_bytes: null,
+    weight_bytes: null,
+    expected_seconds: null,
+    asleep: false,
+    ttl_seconds: 0,
+    ttl_left_seconds: null,
+    serving: 0,
+    waiting: 0,
+    loads_by_hand: 0,
+    waits_for: null,
+    retry_seconds: null,
+    pinned: false,
+    error: null,
+    failure: null,
+    cmd: '',
+    endpoint: null,
+    would_unload: [],
+    in_the_way: [],
+    would_not_fit: null,
+    lessened: null,
+    tokens_per_second: null,
+    conversation: {
+      keep: 'memory',
+      saved: 0,
+      saved_tokens: 0,
+      saved_bytes: 0,
+      restored: 0,
+      reused_tokens: 0,
+      saved_seconds: null,
+      works: 'unknown',
+      why: '',
+    },
+    ...more,
+  };
 }
 
 export function flight(id: number, more: Partial<Flight> = {}): Flight {

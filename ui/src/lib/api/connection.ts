@@ -6,7 +6,7 @@ import { ask } from './client';
 import { ApiError } from './errors';
 import { type SseEvent, events } from './sse';
 
-export type Status = 'connecting' | 'live' | 'lost' | 'locked' | 'barred' | 'paused';
+export type Status = 'connecting' | 'live' | 'lost' | 'locked' | 'paused';
 
 export const DELAYS_SECONDS = [0.3, 0.6, 1, 2, 3, 5];
 /** The server sends a heartbeat each 15 s; two missed ones and a bit. */
@@ -80,10 +80,9 @@ export class Connection {
       }
     } catch (error) {
       if (abort !== this.#abort) return;
-      if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
+      if (error instanceof ApiError && error.status === 401) {
         this.#clear();
-        // Asking again would change nothing: another key is needed, or the one there is may use models only.
-        this.hooks.status(error.status === 401 ? 'locked' : 'barred', null);
+        this.hooks.status('locked', null);
         return;
       }
     }
