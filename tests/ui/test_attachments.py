@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 from fakes import senses
 from fakes.ports import free_run
 from ui.pdfs import gbk_pdf, pages_as_pdf
-from ui.picking import pick
 from ui.stand import ARTEFACTS, AXE, Server, config, serving
 
 SENSES = f'"{sys.executable}" -E -S "{senses.__file__}" --host 127.0.0.1 --port ${{PORT}}'
@@ -71,23 +70,6 @@ def picture(width: int, height: int, name: str = "dot.png") -> FilePayload:
 
 def written(name: str, text: str) -> FilePayload:
     return {"name": name, "mimeType": "text/plain", "buffer": text.encode()}
-
-
-def test_a_picture_of_before_is_left_out_for_a_model_that_does_not_see(page: Page, stand: Server) -> None:
-    opened(page, stand, "seer")
-    attach(page, picture(40, 30))
-    expect(page.get_by_role("list", name="Attachments").get_by_role("img")).to_have_count(1)
-    say(page, "What is this?")
-    done(page)
-    pick(page.get_by_role("combobox", name="Model of the conversation"), "wide")
-    notice = page.get_by_test_id("left-out-image")
-    expect(notice).to_contain_text("wide does not see pictures. The picture of this conversation is left out")
-    say(page, "And now?")
-    done(page)
-    expect(answers(page).last).to_contain_text("And now?")
-    expect(answers(page).last).not_to_contain_text("image/jpeg")
-    notice.get_by_role("button", name="The seer").click()
-    expect(notice).to_have_count(0)
 
 
 def test_a_picture_is_resized_and_seen_and_stays_with_its_conversation(page: Page, stand: Server) -> None:

@@ -6,7 +6,6 @@ import { live } from '../live.svelte';
 import { triedAgain } from './again';
 import { Answer } from './answer';
 import { filled } from './attachments/attached';
-import { within } from './attachments/senses';
 import { explainedLength } from './attachments/too_long';
 import {
   type Attached,
@@ -200,7 +199,7 @@ export class Pane {
     const answer = new Answer(performance.now(), begun);
     this.keep();
     try {
-      const body = requestBody(model, await filled(within(said, live.model(model))), parameters);
+      const body = requestBody(model, await filled(said), parameters);
       await triedAgain(model, abort.signal);
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
