@@ -150,6 +150,10 @@ class ModelNotFound(NotFound):
             hint = "no models are configured"
         super().__init__(f"model {model!r} is not known; {hint}", param="model")
 
+    def headers(self) -> dict[str, str]:
+        """Tell another ClaraCore, which has sent a request on, that it is not the model's server that answers 404."""
+        return {**super().headers(), "X-ClaraCore-Error": self.code}
+
 
 class Conflict(ClaraCoreError):
     """The request does not fit the present state; 409."""

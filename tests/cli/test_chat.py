@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from claracore.cli.client import ServerSaid
 from claracore.errors import BadRequest
 from cli.runner import invoke
 from cli.typed import typed
@@ -114,3 +115,13 @@ def test_a_failed_answer_does_not_end_a_conversation(tmp_path: Path) -> None:
         terminal.expect("> ")
         terminal.type("")
         assert terminal.ended() == 0
+
+
+def test_what_is_said_of_an_answer_that_breaks_off_begins_a_line(tmp_path: Path) -> None:
+    cut = f"  cut: {{cmd: '{fake()}', filters: {{setParams: {{fake: {{cut_after: 2}}}}}}}}"
+    configured(tmp_path, CONFIG.replace("  slow:", f"{cut}\n  slow:"))
+    with instance(tmp_path) as other:
+        result = invoke(["chat", "cut", "hello", "--url", other.url])
+        assert isinstance(result.exception, ServerSaid)
+        assert result.stdout.strip()
+        assert result.stdout.endswith("\n")

@@ -7,7 +7,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -378,3 +380,22 @@ def test_every_character_is_printed_whatever_the_encoding(encoding: str, printed
         [sys.executable, "-c", code], env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, check=True
     )
     assert ended.stdout.decode("latin-1" if encoding == "latin-1" else "utf-8").strip() == printed
+
+
+def test_unloading_says_for_whose_answers_it_waits(server: Instance) -> None:
+    """On stderr, so that a pipe has the result alone."""
+    say("load", "one", "--url", server.url)
+    at = urlsplit(server.url)
+    asked = {"model": "one", "stream": True, "fake": {"chunks": 6, "hold_after": 3}, "messages": []}
+    connection = HTTPConnection(at.hostname or "", at.port, timeout=30)
+    connection.request("POST", "/v1/chat/completions", json.dumps(asked), {"Content-Type": "application/json"})
+    connection.getresponse().read(1)  # it is being written
+    line = (sys.executable, "-m", "claracore", "unload", "eins", "--url", server.url)
+    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as unloading:
+        assert unloading.stderr is not None
+        assert unloading.stderr.readline() == (
+            "waiting for 1 answer of one to end, for as long as `unloadTimeout` allows\n"
+        )
+        connection.close()  # whoever asked has gone
+        out, errors = unloading.communicate(timeout=30)
+    assert (out, errors, unloading.returncode) == ("unloaded eins\n", "", 0)

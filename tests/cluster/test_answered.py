@@ -7,7 +7,17 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 import pytest
 
-from claracore.core.cluster.model import Node, NodeEvent, NodeKind, NodeModel, NodeReport, NodeTold, NodeUp
+from claracore.core.cluster.model import (
+    Node,
+    NodeEvent,
+    NodeKind,
+    NodeLost,
+    NodeModel,
+    NodeReport,
+    NodeState,
+    NodeTold,
+    NodeUp,
+)
 from claracore.core.config.load import load
 from claracore.host.cluster.cluster import Cluster
 from claracore.types import ModelState
@@ -116,5 +126,19 @@ def test_others_are_none_of_its_business(name: str) -> None:
     def then(cluster: Cluster, watched: Watched) -> None:
         cluster.answered(name, is_stream=False)
         assert watched.changed == []
+
+    told(then)
+
+
+def test_who_waits_for_a_machine_hears_that_it_is_back_with_what_it_had() -> None:
+    def then(cluster: Cluster, _watched: Watched) -> None:
+        heard: list[str] = []
+        cluster.take(NodeLost("desk", 2, "gone"))
+        cluster.watch("desk", lambda: heard.append(cluster.nodes["desk"].state))
+        cluster.take(NodeUp("desk", 3))
+        cluster.take(report(ModelState.STARTING))
+        assert heard == [NodeState.UP]
+        cluster.take(report(ModelState.STARTING))
+        assert heard == [NodeState.UP]
 
     told(then)

@@ -160,3 +160,8 @@ def test_what_cannot_be_understood_is_said(answers: Answers, error: type[Excepti
 def test_what_is_no_json_that_can_be_read_is_no_answer(text: bytes) -> None:
     with pytest.raises(NotUnderstood):
         asked(dict.fromkeys(("/api/node", "/running", "/api/v0/models", "/api/tags", "/v1/models"), text))
+
+
+def test_a_model_is_there_once_and_its_name_is_one_line() -> None:
+    listed = {"data": [{"id": name} for name in ("a", "b\nc", "a", "d\x1b[0m", "ö é/1:b")]}
+    assert [model.name for model in asked({"/v1/models": listed}).models] == ["a", "ö é/1:b"]

@@ -218,7 +218,8 @@ def test_the_door_relays_ranges_of_one_version() -> None:
     async def talk() -> None:
         files.secrets, files.relay = {"lap": secret}, relay
         files.share({}, {"m": (file,)})
-        transport = httpx2.ASGITransport(create_app([files]), raise_app_exceptions=False)
+        app = create_app([files])
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
         async with running(node), httpx2.AsyncClient(transport=transport, base_url="http://head") as client:
             ours = {"Authorization": f"Bearer {secret}"}
 
@@ -234,6 +235,22 @@ def test_the_door_relays_ranges_of_one_version() -> None:
             assert (await get(range="bytes=9-", if_range='"another"')).content == BODY
             assert (await get("HEAD")).headers["content-length"] == str(len(BODY))
             assert (await get(query="?sha256")).json() == {"sha256": digest}
+            # What breaks off is not answered to its end: who counts the bytes asks for the rest.
+            node.dies_after = 1000
+            sent: list[Any] = []
+
+            async def ask() -> dict[str, Any]:
+                return {"type": "http.request", "body": b"", "more_body": False}
+
+            async def take(message: Any) -> None:
+                sent.append(message)
+
+            headers = [(b"authorization", ours["Authorization"].encode())]
+            scope = {"type": "http", "method": "GET", "path": "/api/shared/org/a.gguf", "headers": headers,
+                     "query_string": b"", "asgi": {"version": "3.0", "spec_version": "2.4"}}  # fmt: skip
+            await app(scope, ask, take)
+            assert (sent[0]["status"], sent[-1]["more_body"]) == (200, True)
+            assert b"".join(message.get("body", b"") for message in sent) == BODY[:1000]
             node.status = 404
             refused = await get()
             assert (refused.status_code, refused.json()["error"]["code"]) == (503, "no_giver")

@@ -7,8 +7,8 @@ with `timings` as llama-server's. A kept file has 1,000 bytes a token.
   --story WORD     repeatable: "lies" (restores nothing, says that it did), "short" (restores half), "hang-save",
                    "hang-restore", "crash-save", "crash-restore", "refuse-restore", "no-slots" (501 for all of it),
                    "odd" (answers that are none), "cut" (the file has half of its bytes), "tells" (prints which slot
-                   it takes for a prompt, and how alike they are), "gated-save", "gated-restore" (goes on with one
-                   when there is a file whose name is that of the log and ".gate")
+                   it takes for a prompt, and how alike they are), "gated-start", "gated-save", "gated-restore"
+                   (goes on with one when there is a file whose name is that of the log and ".gate")
   --story-file FILE  words of more of it, looked up at the start
   --log FILE       a line for each request that is not a health check, as it is answered
   --slots N        how many there are (default 2)
@@ -168,6 +168,8 @@ def main() -> None:
     story = set(options.story)
     if options.story_file is not None:
         story |= set(options.story_file.read_text().split())
+    while "gated-start" in story and not Path(f"{options.log}.gate").exists():
+        threading.Event().wait(0.005)
     server = SlotsServer(options.port, options.slot_save_path, story, options.log, options.slots)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     server.serve_forever()

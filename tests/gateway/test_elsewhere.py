@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
@@ -202,6 +203,32 @@ def test_a_machine_that_does_not_take_our_key_is_passed_over_and_named(status: b
     play(conversation)
 
 
+def test_a_machine_that_has_the_model_no_more_is_passed_over_and_named() -> None:
+    unknown = b"HTTP/1.1 404 Not Found\r\nX-ClaraCore-Error: model_not_found\r\nContent-Length: 4\r\n\r\nlist"
+
+    async def conversation() -> None:
+        async with both(answers(unknown), answers(OK)) as (_one, _two, running):
+            assert (await running.say(ASK)).startswith(b"HTTP/1.1 200 ")
+            answer = await running.say(post("/v1/chat/completions", BODY.replace(b'"x"', b'"one/x"')))
+            assert answer.startswith(b"HTTP/1.1 404 ")
+            words = "model 'one/x' cannot be used: machine 'one' does not have it any more"
+            error = json.loads(answer.partition(b"\r\n\r\n")[2])["error"]
+            assert (error["message"], error["code"]) == (words, "model_not_found")
+
+    play(conversation)
+
+
+def test_what_the_models_server_does_not_have_is_its_answer() -> None:
+    missing = b"HTTP/1.1 404 Not Found\r\nContent-Length: 7\r\n\r\nno path"
+
+    async def conversation() -> None:
+        async with both(answers(missing), answers(OK)) as (_one, two, running):
+            assert (await running.say(ASK)).endswith(b"no path")
+            assert not two.seen
+
+    play(conversation)
+
+
 def test_the_clients_own_key_is_its_own_affair() -> None:
     refuses = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 5\r\n\r\nwrong"
 
@@ -296,6 +323,31 @@ def test_a_stream_of_a_lost_machine_ends_after_one_silence(monkeypatch: pytest.M
                 answer = await asked
             assert b"machine 'one', which has model 'one/x', was lost: gone" in answer
             assert not two.seen
+
+    play(conversation)
+
+
+async def switches(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await server.read_request(reader)
+    writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n")
+    await asyncio.Event().wait()
+
+
+def test_a_websocket_of_a_lost_machine_ends_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("claracore.http.gateway.request.NODE_LOST_SECONDS", 0.05)
+
+    async def conversation() -> None:
+        async with both(switches, answers(OK)) as (_one, _two, running):
+            reader, writer = await running.connect()
+            writer.write(
+                b"GET /upstream/one/x/ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101 ")
+            running.gateway.relay.machine_lost("one", "gone")
+            async with asyncio.timeout(60):
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+            writer.close()
 
     play(conversation)
 

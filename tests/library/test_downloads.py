@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from claracore.errors import Conflict
+from claracore.host.library import downloads
 from claracore.host.library.download import DownloadStatus, NoSuchDownload
+from claracore.host.library.views import download_view
 from claracore.host.store.downloads import DownloadStoreOnDisk
 from fakes.fake_hub import FakeHub, Fault
 from library.desk import BODY, PLACE, REPO, Desk, at_desk, held
@@ -33,6 +35,28 @@ def test_pausing_keeps_what_is_here(hub: FakeHub, tmp_path: Path) -> None:
     fault.release.set()
     assert (tmp_path / PLACE).read_bytes() == BODY
     assert (hub.asked("cdn")[-1].headers.get("range") or "").startswith("bytes=1")
+
+
+def test_one_that_stands_still_says_so_and_has_no_speed(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(downloads, "QUIET_SECONDS", 0.0)
+    fault = Fault(hold_after=1_200_000)
+    hub.faults.append(fault)
+
+    async def talk(desk: Desk) -> None:
+        download = await desk.start()
+        await held(fault)
+        await desk.until(lambda: download.quiet_seconds == 1)
+        view = download_view(download)
+        assert (view.quiet_seconds, view.bytes_per_second, view.eta_seconds) == (1, None, None)
+        assert view.done_bytes > 0
+        desk.downloads.pause(download.id)
+        assert download_view(download).quiet_seconds is None
+        assert await desk.resumed(download) is DownloadStatus.FINISHED
+
+    at_desk(hub, tmp_path, talk)
+    fault.release.set()
 
 
 def test_cancelling_deletes_what_was_fetched_and_nothing_else(hub: FakeHub, tmp_path: Path) -> None:

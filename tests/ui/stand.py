@@ -114,6 +114,13 @@ class Server:
                 return
         raise AssertionError(f"it did not start: {(self.folder / 'stderr').read_text()}")
 
+    def kill(self) -> None:
+        """End it without a word, and wait until it is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
     def stop(self) -> None:
         """End it and wait until it is gone."""
         if self._process is not None:

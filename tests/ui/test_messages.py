@@ -58,7 +58,7 @@ def test_on_a_phone_a_message_hides_neither_the_end_of_an_answer_nor_what_is_typ
         expect(page.get_by_test_id("announced")).to_contain_text(f"{name} is ready")  # the list of models knows it too
         command(page, f"unload {name}")
         expect(messages(page).filter(has_text=f"{name} is unloaded")).to_be_visible()
-    page.wait_for_function("document.getAnimations().every((each) => each.playState !== 'running')")
+    page.wait_for_function("() => document.getAnimations().every((each) => each.playState !== 'running')")
     ARTEFACTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=ARTEFACTS / "messages-phone.png")
     top, bottom = edges(page.get_by_role("log", name="Messages"))
@@ -86,7 +86,9 @@ def test_the_first_page_stays_what_it_is_until_the_chat_is_there(page: Page, tmp
         expect(heading).to_have_text("Your first model")
 
         def late(route: Route) -> None:
-            page.wait_for_function("fetch('/api/models').then((found) => found.json()).then((it) => it.models.length)")
+            page.wait_for_function(
+                "() => fetch('/api/models').then((found) => found.json()).then((it) => it.models.length)"
+            )
             seen.append((page.url, heading.inner_text(), section.get_by_role("button").first.inner_text()))
             route.continue_()
 

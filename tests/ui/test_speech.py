@@ -103,6 +103,34 @@ def test_a_transcriber_that_fails_says_why(microphone: Page, stand: Server) -> N
     expect(page.get_by_text("What was said is not written down: it is too quiet")).to_be_visible()
 
 
+@pytest.mark.parametrize("first", ["Speak instead of typing", "Record sound for the model"])
+def test_a_recording_that_is_taken_back_before_there_is_sound_is_none(
+    microphone: Page, stand: Server, first: str
+) -> None:
+    """Whoever presses twice quickly is told of no failure, and the microphone is free."""
+    page = microphone
+    page.add_init_script(
+        """
+        window.tracks = [];
+        const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+        navigator.mediaDevices.getUserMedia = async (wish) => {
+          const stream = await ask(wish);
+          window.tracks.push(...stream.getTracks());
+          return stream;
+        };"""
+    )
+    opened(page, stand, "listener")
+    button = page.get_by_role("button", name=first)
+    expect(button).to_be_visible()
+    button.evaluate("button => { for (let times = 0; times < 4; times++) button.click(); }")
+    page.wait_for_function(
+        "() => window.tracks.length === 2 && window.tracks.every((each) => each.readyState === 'ended')"
+    )
+    expect(button).to_be_visible()
+    expect(page.get_by_role("log", name="Messages").locator(".notice")).to_have_count(0)
+    expect(page.get_by_label("Attachment 1: Recording")).to_have_count(0)
+
+
 def test_a_recording_goes_to_a_model_that_hears(microphone: Page, stand: Server) -> None:
     page = microphone
     opened(page, stand, "smollm2")

@@ -75,9 +75,9 @@ def test_what_is_no_echo_stays(line: bytes) -> None:
     assert without_echo(answer, b"ab1") == answer
 
 
-def test_an_id_that_is_like_the_status_line_does_no_harm() -> None:
-    answer = b"HTTP/1.1 200 OK\r\nX-Request-Id: 200\r\n\r\n"
-    assert without_echo(answer, b"200") == answer
+def test_an_echo_is_found_behind_what_is_like_it() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nX-A: 200\r\nX-Request-Id: 200\r\n\r\n"
+    assert without_echo(answer, b"200") == b"HTTP/1.1 200 OK\r\nX-A: 200\r\n\r\n"
 
 
 def test_the_id_of_a_model_server_keeps_its_value() -> None:

@@ -58,6 +58,10 @@ def _answer(talk: Talk, line: str, options: dict[str, Any], *, quiet: bool) -> N
                     say(piece, end="")
     except KeyboardInterrupt:
         interrupt_once()  # enough of this answer
+    except ServerSaid:
+        if answer and not quiet:
+            say()  # what is said of it begins on a line of its own
+        raise
     if not quiet:
         say()
     talk.add("assistant", answer)

@@ -46,16 +46,26 @@ class ServerSaid(ClaraCoreError):
             self.code = code  # type: ignore[misc] # the server's own
 
 
+def _parts_of(given: str) -> SplitResult:
+    try:
+        parts = urlsplit(given if "://" in given else f"http://{given}")
+        if parts.hostname and parts.port != 0:  # both are read only now
+            return parts
+    except ValueError:
+        pass
+    raise BadRequest(
+        f"--url {given!r} is no address: write it like {DEFAULT_URL}, one of IPv6 in brackets: http://[fd00::2]:5800"
+    )
+
+
 class Server:
     """One running ClaraCore."""
 
     def __init__(self, url: str | None = None) -> None:
         """Find the server. Raises BadRequest when there are several to choose from."""
         given = url or os.environ.get("CLARACORE_URL") or _known_url()
-        self._parts: SplitResult = urlsplit(given if "://" in given else f"http://{given}")
+        self._parts = _parts_of(given)
         self.url = f"{self._parts.scheme}://{self._parts.netloc}"
-        if not self._parts.hostname:
-            raise BadRequest(f"--url {given!r} is no address: write {DEFAULT_URL}")
 
     @property
     def address(self) -> str:

@@ -74,13 +74,13 @@ def meter() -> Iterator[Meter]:
         task = bar.add_task("asking the hub", total=None, speed="", left="")
 
         def update(view: dict[str, Any]) -> None:
-            speed = view["bytes_per_second"]
+            speed, quiet = view["bytes_per_second"], view["quiet_seconds"]
             bar.update(
                 task,
                 description=f"{view['status']} {view['quantization'] or view['repo']}{_trouble(view)}",
                 completed=view["done_bytes"],
                 total=view["total_bytes"],
-                speed=f"{gb(speed, 2)}/s" if speed else "",
+                speed=f"{gb(speed, 2)}/s" if speed else f"nothing has come for {quiet} s" if quiet is not None else "",
                 left=left(view["eta_seconds"]),
             )
 

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { Model } from './api/types';
 import { flight, model } from '../testing/values';
 import { differ, groupNote } from './groups';
-import { grouped, matches, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
+import { begun, grouped, matches, ttlLeft, waitingFor, withFlight, withModel, withVictims } from './live';
 
 type Wait = NonNullable<Model['waits_for']>;
 
@@ -111,4 +111,12 @@ test('when models of a group would unload different ones, each row says so', () 
   expect(groupNote({ name: 'g', models: [b, c] })).toBe('');
   expect(differ([b, c])).toBe(true);
   expect(differ([b, b])).toBe(false);
+});
+
+test('what is asked for and not there has begun, whether it waits or is loaded', () => {
+  const queued = { reason: 'queue', models: ['a'] } as unknown as Wait;
+  expect(begun(model('m', { state: 'starting' }))).toBe(true);
+  expect(begun(model('m', { state: 'stopped', waits_for: queued }))).toBe(true);
+  expect(begun(model('m', { state: 'stopped' }))).toBe(false);
+  expect(begun(model('m', { state: 'ready' }))).toBe(false);
 });

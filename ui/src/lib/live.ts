@@ -23,7 +23,14 @@ export function withVictims(models: readonly Model[], fresh: readonly Model[]): 
 }
 
 export function byId(a: { id: string }, b: { id: string }): number {
-  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+  return byText(a.id, b.id);
+}
+
+const counting = new Intl.Collator('en', { numeric: true });
+
+/** As people order names: 1B, 3B, 10B. Two are the same only where every letter is. */
+export function byText(a: string, b: string): number {
+  return counting.compare(a, b) || (a < b ? -1 : a > b ? 1 : 0);
 }
 
 export function withFlight(flights: readonly Flight[], flight: Flight): Flight[] {
@@ -59,7 +66,7 @@ export function grouped(models: readonly Model[]): Group[] {
   const rank = (name: string) => ['(default)', '(peers)'].indexOf(name);
   return [...groups]
     .map(([name, members]) => ({ name, models: members }))
-    .sort((a, b) => rank(a.name) - rank(b.name) || (a.name < b.name ? -1 : 1));
+    .sort((a, b) => rank(a.name) - rank(b.name) || byText(a.name, b.name));
 }
 
 /** Seconds until the model is unloaded for idleness; null when it is busy, pinned, stopped or has no ttl. */
@@ -67,6 +74,11 @@ export function ttlLeft(model: Model, heardAtMs: number, nowMs: number): number 
   if (model.state !== 'ready' || model.pinned || model.ttl_left_seconds == null) return null;
   if (model.serving || model.waiting) return null;
   return Math.max(0, model.ttl_left_seconds - (nowMs - heardAtMs) / 1000);
+}
+
+/** Whether a model is being loaded, or waits for its turn. */
+export function begun({ state, waits_for }: Model): boolean {
+  return state === 'starting' || (state === 'stopped' && waits_for !== null);
 }
 
 /** What a person should know while waiting for a model's answer, in one sentence; the server says the cause. */

@@ -7,7 +7,9 @@ llama-server and vLLM. Which program it is is found out once and tried first aft
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 
 import httpx2
@@ -19,6 +21,7 @@ from claracore.types import ModelState
 MOST_MODELS: Final = 5_000
 """Of one node; what it has beyond that is not looked at."""
 LONGEST_NAME: Final = 300
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _GONE_STATUS: Final = frozenset({400, 404, 405, 501})
 """What servers answer to a path that they do not have."""
 
@@ -50,7 +53,7 @@ class Inquiry:
                 continue
             if found is not None:
                 self._known = ask
-                return found
+                return replace(found, models=_nameable(found.models))
         raise refused or NotUnderstood("it has none of the lists of models that are known here")
 
     async def _get(self, path: str) -> dict[str, Any] | None:
@@ -179,6 +182,12 @@ def _part(found: object) -> PartReport | None:
     names = [name for name in kept[:MOST_MODELS] if isinstance(name, str)] if isinstance(kept, list) else []
     revision, refused, why = (_text(found, key) for key in ("revision", "refused", "why"))
     return PartReport(found.get("accepts") is True, revision, refused, why, tuple(names))
+
+
+def _nameable(models: tuple[NodeModel, ...]) -> tuple[NodeModel, ...]:
+    """Return the models once each, without those whose name would break a table or a log."""
+    by_name = {model.name: model for model in reversed(models) if _CONTROL.search(model.name) is None}
+    return tuple(reversed(by_name.values()))
 
 
 def _rows(found: dict[str, Any], key: str) -> list[dict[str, Any]]:

@@ -92,6 +92,8 @@ class Cluster:
         self.changes: Counter[str] = Counter()
         """How often each node has become another one, apart from its models."""
         self._listener: ClusterListener | None = None
+        self._back: set[str] = set()
+        """Nodes that are there again, and whose watchers do not know it yet."""
         self._watchers: dict[str, set[Callable[[], None]]] = {}
         self._following: asyncio.Task[None] | None = None
 
@@ -146,15 +148,18 @@ class Cluster:
             former = self.nodes.get(name) or unheard(name, event.at)
             node = self.nodes[name] = followed(former, event)
             if isinstance(event, NodeTold):
-                if not self._told_news(node, former):
+                if not self._told_news(node, former) and name not in self._back:
                     return
+                self._back.discard(name)
             elif isinstance(event, NodeLost) and listener is not None:
                 listener.node_lost(node)
             elif listener is not None and _is_back(event, former):
                 listener.node_up(node)
         if not isinstance(event, NodeTold):
             self.changes[name] += 1
-        self._has_changed(name, is_known=not isinstance(event, NodeUp))  # what it has is told right after that
+        if isinstance(event, NodeUp):
+            self._back.add(name)  # what it has is told right after that
+        self._has_changed(name, is_known=not isinstance(event, NodeUp))
 
     def _has_changed(self, name: str, *, is_known: bool = True) -> None:
         if is_known:

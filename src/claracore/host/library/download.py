@@ -72,6 +72,8 @@ class Download:
     """Whether a model of the head's needs it: then that machine's part of the configuration has it served."""
     samples: list[tuple[float, int]] = field(default_factory=list)
     """(clock, bytes) of the last seconds; not kept on disk."""
+    quiet_seconds: int | None = None
+    """For how long no byte has come, where that is longer than a pause between two blocks; not kept on disk."""
 
     @property
     def total(self) -> int:
@@ -91,7 +93,7 @@ class Download:
     @property
     def bytes_per_second(self) -> float | None:
         """How fast it goes; None when that is not known."""
-        if self.status is not DownloadStatus.DOWNLOADING or len(self.samples) < 2:
+        if self.status is not DownloadStatus.DOWNLOADING or self.quiet_seconds is not None or len(self.samples) < 2:
             return None
         (begun, before), (now, after) = self.samples[0], self.samples[-1]
         return max(after - before, 0) / (now - begun) if now > begun else None
@@ -101,6 +103,11 @@ class Download:
         """How long it will take at this speed; None when that is not known."""
         speed = self.bytes_per_second
         return (self.total - self.done) / speed if speed else None
+
+    def forget_speed(self) -> None:
+        """Measure anew, from the next byte on."""
+        self.samples.clear()
+        self.quiet_seconds = None
 
 
 class NoSuchDownload(NotFound):

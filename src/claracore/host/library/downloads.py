@@ -37,6 +37,8 @@ ANNOUNCE_SECONDS: Final = 0.5
 """Between two announcements of progress."""
 SPEED_SECONDS: Final = 8.0
 """The speed is that of the last so many seconds."""
+QUIET_SECONDS: Final = 3.0
+"""After so long without a byte there is no speed any more."""
 
 _log = logging.getLogger("claracore.downloads")
 
@@ -147,6 +149,7 @@ class Downloads:
             raise Conflict(f"the download has {download.status}; only one that goes on can be paused")
         download.status = DownloadStatus.PAUSED
         download.error = download.error_code = None
+        download.forget_speed()
         self._changed(download)
         if (task := self._tasks.get(download_id)) is not None:
             task.cancel()
@@ -281,15 +284,27 @@ class Downloads:
         now = asyncio.get_running_loop().time()
         samples = download.samples
         samples.append((now, download.done))
+        download.quiet_seconds = None
         del samples[: bisect_left(samples, (now - SPEED_SECONDS, 0))]
         if download.id not in self._announcements:
-            self._announcements[download.id] = asyncio.get_running_loop().call_later(
-                ANNOUNCE_SECONDS, self._announce_progress, download
-            )
+            self._announce_later(download)
+
+    def _announce_later(self, download: Download) -> None:
+        self._announcements[download.id] = asyncio.get_running_loop().call_later(
+            ANNOUNCE_SECONDS, self._announce_progress, download
+        )
 
     def _announce_progress(self, download: Download) -> None:
-        self._announcements.pop(download.id).cancel()
-        self._announce(download)
+        """Tell how far it is; also that nothing comes, each second, as long as it is to go on."""
+        del self._announcements[download.id]
+        if not download.samples or download.status is not DownloadStatus.DOWNLOADING or download.id not in self._all:
+            return
+        silence = asyncio.get_running_loop().time() - download.samples[-1][0]
+        quiet = int(silence) if silence >= QUIET_SECONDS else None
+        if quiet is None or quiet != download.quiet_seconds:
+            download.quiet_seconds = quiet
+            self._announce(download)
+        self._announce_later(download)
 
     def _checking(self, download: Download, is_checking: bool) -> None:  # noqa: FBT001 - as TransferEvents calls it
         self._status(download, DownloadStatus.CHECKING if is_checking else DownloadStatus.DOWNLOADING)
@@ -297,7 +312,7 @@ class Downloads:
     def _trouble(self, download: Download, trouble: str | None) -> None:
         if download.error != trouble:
             download.error, download.error_code = trouble, TransientFailure.code if trouble is not None else None
-            download.samples.clear()
+            download.forget_speed()
             self._announce(download)
 
     def _fail(self, download: Download, error: ClaraCoreError) -> None:
@@ -308,7 +323,7 @@ class Downloads:
     def _status(self, download: Download, status: DownloadStatus) -> None:
         if download.status is not status and download.id in self._all and download.status is not DownloadStatus.PAUSED:
             download.status = status
-            download.samples.clear()
+            download.forget_speed()
             self._changed(download)
 
     def _changed(self, download: Download) -> None:

@@ -53,6 +53,8 @@ class DownloadView(BaseModel):
     done_bytes: int
     bytes_per_second: float | None
     eta_seconds: float | None
+    quiet_seconds: int | None
+    """For how long no byte has come; null while they come."""
     created_at: float
     ended_at: float | None
     removed: bool = False
@@ -125,6 +127,7 @@ def download_view(download: Download) -> DownloadView:
         done_bytes=download.done,
         bytes_per_second=round(speed) if speed is not None else None,
         eta_seconds=round(eta, 1) if eta is not None else None,
+        quiet_seconds=download.quiet_seconds,
         created_at=download.created_at,
         ended_at=download.ended_at,
     )

@@ -50,7 +50,9 @@ class DownloadStoreOnDisk(DownloadStore):
         every = list(downloads)
         ended = [download for download in every if download.status not in OPEN and download.ended_at is not None]
         dropped = {download.id for download in ended[:-MOST_ENDED]}
-        kept = Kept([replace(download, samples=[]) for download in every if download.id not in dropped])
+        kept = Kept(
+            [replace(download, samples=[], quiet_seconds=None) for download in every if download.id not in dropped]
+        )
         try:
             keep_private(self.path, msgspec.json.encode(kept, enc_hook=_plain), flush=False)
         except OSError as error:

@@ -6,9 +6,11 @@ What lets in is a secret of that machine's own (`nodes.json`), which opens nothi
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,11 +20,13 @@ from starlette.types import Receive, Scope, Send
 
 from claracore.core.cluster.part import SharedFile
 from claracore.errors import ClaraCoreError, Unauthorized
-from claracore.host.cluster.relaying import FileRelay
+from claracore.host.cluster.relaying import NoGiver
 from claracore.host.cluster.shared_files import OpenedFile, SharedFiles
 from claracore.http.api.dependencies import SharedFilesDep
 
 router = APIRouter(tags=["nodes"])
+
+logger = logging.getLogger("claracore.cluster")
 
 PIECE_BYTES: Final = 512 * 1024
 _RANGE: Final = re.compile(r"bytes=(\d{1,18})-(\d{0,18})")
@@ -61,7 +65,10 @@ def answer_with(found: OpenedFile, request: Request) -> Response:
     except BaseException:
         os.close(found.descriptor)
         raise
-    return PieceResponse(found, piece.begin, piece.begin if request.method == "HEAD" else piece.end, piece)
+    ending = AsyncExitStack()
+    ending.callback(os.close, found.descriptor)
+    end = piece.begin if request.method == "HEAD" else piece.end
+    return PieceResponse(_pieces(found.descriptor, piece.begin, end), piece, ending)
 
 
 async def _relayed(files: SharedFiles, file: SharedFile, request: Request) -> Response:
@@ -69,7 +76,10 @@ async def _relayed(files: SharedFiles, file: SharedFile, request: Request) -> Re
     piece = _piece(request, file.size, file.sha256)
     if request.method == "HEAD":
         return Response(None, piece.status, piece.headers)
-    return RelayedResponse(await files.relay(file, piece.begin, piece.end), piece)
+    relay = await files.relay(file, piece.begin, piece.end)
+    ending = AsyncExitStack()
+    ending.push_async_callback(relay.aclose)
+    return PieceResponse(relay.pieces(), piece, ending)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,36 +106,21 @@ def _piece(request: Request, size: int, version: str) -> Piece:
     return Piece(begin, end, 206 if is_part else 200, headers)
 
 
-class RelayedResponse(StreamingResponse):
-    """A piece of a file of another machine, which is hung up on when it is sent, or cannot be."""
-
-    def __init__(self, relay: FileRelay, piece: Piece) -> None:
-        """Send what the relay gives."""
-        super().__init__(relay.pieces(), piece.status, piece.headers)
-        self._relay = relay
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            await self._relay.aclose()
-
-
 class PieceResponse(StreamingResponse):
-    """A piece of an open file, which is closed when it is sent, or cannot be."""
+    """A piece of a file; `ending` is done when it is sent, or cannot be."""
 
-    def __init__(self, found: OpenedFile, begin: int, end: int, piece: Piece) -> None:
-        """Send the bytes from `begin` to before `end`."""
-        super().__init__(_pieces(found.descriptor, begin, end), piece.status, piece.headers)
-        self._descriptor = found.descriptor
+    def __init__(self, pieces: AsyncIterator[bytes], piece: Piece, ending: AsyncExitStack) -> None:
+        """Send what is given."""
+        super().__init__(pieces, piece.status, piece.headers)
+        self._ending = ending
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            os.close(self._descriptor)
+        """Send it; what breaks off in the middle can be no other answer any more, and breaks off for the client."""
+        async with self._ending:
+            try:
+                await super().__call__(scope, receive, send)
+            except (NoGiver, OSError) as error:
+                logger.warning("%s is not sent to its end: %s", scope["path"], error)
 
 
 def _check(files: SharedFiles, request: Request, name: str) -> None:

@@ -21,11 +21,16 @@ if TYPE_CHECKING:
     from claracore.http.gateway.admission import Admission
     from claracore.http.gateway.sending import RequestWriter
     from claracore.http.gateway.targets import Target
+    from claracore.http.wire.head import ResponseHead
 
 logger = logging.getLogger("claracore.gateway")
 
 MOVED_ON_STATUS = (502, 503)
 """What a machine answers that cannot serve a model now: another one may."""
+
+
+NOT_THERE = b"x-claracore-error"
+"""Of an answer 404: it is the machine's own, and not that of the model's server (`ModelNotFound`)."""
 
 
 class MachineRefusesKey(UpstreamFailed):
@@ -49,18 +54,24 @@ class MovableRequest(ModelRequest):
     _journey: Journey | None = None
     """Where it has been; None before it had to move."""
 
-    def turned_down(self, status: int) -> bool:
-        """Go elsewhere, or end, where the answer says that the machine cannot serve the model, or not us.
+    def _is_served(self, status: int) -> None:
+        """Take that an answer begins that is no error: the model is loaded there."""
+        target, machines = self.target, self.relay.machines
+        if target is None or not target.node or machines is None:
+            return
+        if status < 300 and self.admission.route is not None:
+            machines.cluster.answered(target.model_id, is_stream=self.record.stream)
 
-        Return whether it says so. Any other says that the model is loaded there.
+    def turned_down(self, head: ResponseHead) -> bool:
+        """Go elsewhere, or end, where an answer says that the machine cannot serve the model, or not us.
+
+        Return whether it says so. One that is no error says that the model is loaded there.
         """
-        target = self.target
-        if target is None:
-            return False
+        target, status = self.target, head.status
         if status < 400:
-            machines = self.relay.machines
-            if target.node and status < 300 and machines is not None and self.admission.route is not None:
-                machines.cluster.answered(target.model_id, is_stream=self.record.stream)
+            self._is_served(status)
+            return False
+        if target is None:
             return False
         # With our key, and not the client's own. 403 of a service on the internet is about what was asked as well.
         if target.own_lines and (status == 401 or (status == 403 and target.node)):
@@ -69,6 +80,11 @@ class MovableRequest(ModelRequest):
                 self.drop_upstream()
                 who = f"machine {target.node!r}" if target.node else "the peer"
                 self.fail(MachineRefusesKey(f"{who}, which has model {target.model_id!r}, {what}"))
+            return True
+        if status == 404 and target.node and NOT_THERE in head.names:
+            if not self.moves_on("it does not have the model"):
+                self.drop_upstream()
+                self.fail(ModelNotFound(target.model_id, (), f"machine {target.node!r} does not have it any more"))
             return True
         return status in MOVED_ON_STATUS and bool(target.node) and self.moves_on(f"it answered {status}")
 

@@ -217,7 +217,7 @@ class Exchange(MovableRequest):
 
     def response_head(self, head: ResponseHead, length: int | None, body: bytes, *, last: bool) -> None:
         """Pass on the head of the answer with what has come of its body."""
-        if self.turned_down(head.status):
+        if self.turned_down(head):
             return
         self.phase = ANSWERING
         self._request.forget_body()

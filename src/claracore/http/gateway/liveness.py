@@ -43,11 +43,13 @@ class Liveness:
         """Decide about a request whose time to hear from its model server is up: it ends, waits on, or after a look."""
         target = request.target
         destination = target.destination if target is not None else None
-        if target is None or destination is None or request.record.status == 101:
+        if target is None or destination is None:
             return
         seconds = target.response_head_timeout_seconds
         if request.node_lost:
             self._look_at_lost(request)
+        elif request.record.status == 101:
+            return  # neither side of a switched protocol has to say anything
         elif seconds is not None:
             if request.phase is SENT or request.phase is CONNECTING:
                 what = request.sentence(f"did not begin to answer within {seconds:g} s")

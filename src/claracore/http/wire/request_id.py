@@ -14,6 +14,7 @@ LINE: Final = b"X-Request-Id: "
 THEIRS: Final = b"X-Upstream-Request-Id:"
 """Where a client finds the id that a model server has given by itself."""
 
+_BEFORE: Final = b"\r\n" + LINE.lower()
 _VALUE: Final = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 _USUAL_LINE: Final = re.compile(rb"\n[Xx]-[Rr]equest-[Ii][Dd]: ([A-Za-z0-9._:\-]{1,128})\r(?=\n)")
 
@@ -45,10 +46,11 @@ def chosen(taken: bytes, also: bytes | None) -> bytes:
 def without_echo(head: bytes, request_id: bytes) -> bytes:
     """Return an answer's head without the line that only repeats the request's id, however its name is written."""
     start = head.find(request_id)
-    end = start + len(request_id)
-    begin = start - len(LINE) - 2
-    if begin > 0 and head[end : end + 2] == b"\r\n" and head[begin:start].lower() == b"\r\n" + LINE.lower():
-        return head[:begin] + head[end:]
+    while start >= 0:
+        begin, end = start - len(_BEFORE), start + len(request_id)
+        if begin > 0 and head[end : end + 2] == b"\r\n" and head[begin:start].lower() == _BEFORE:
+            return head[:begin] + head[end:]
+        start = head.find(request_id, start + 1)
     return head
 
 

@@ -35,3 +35,12 @@ test('the last event of a stream counts although its empty line is missing', asy
   for await (const { data } of events(response)) found.push(data);
   expect(found).toEqual(['one', '[DONE]']);
 });
+
+test('a connection that breaks off is said in words, and an end that was wanted is not', async () => {
+  const broken = (error: Error) => new Response(new ReadableStream({ pull: (stream) => stream.error(error) }));
+  const read = async (response: Response) => {
+    for await (const each of events(response)) void each;
+  };
+  await expect(read(broken(new TypeError('network error')))).rejects.toThrow('The connection to ClaraCore broke off');
+  await expect(read(broken(new DOMException('', 'AbortError')))).rejects.toHaveProperty('name', 'AbortError');
+});

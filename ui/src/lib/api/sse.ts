@@ -1,4 +1,5 @@
 /** What do the bytes of a text/event-stream say? A parser without I/O, and a reader of a response body. */
+import { ApiError } from './errors';
 
 export interface SseEvent {
   id: string | null;
@@ -49,7 +50,7 @@ export async function* events(response: Response, heard: () => void = () => {}):
   const reader = response.body.getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(broken);
       if (done) break;
       heard();
       yield* parser.push(decoder.decode(value, { stream: true }));
@@ -59,4 +60,9 @@ export async function* events(response: Response, heard: () => void = () => {}):
   } finally {
     reader.cancel().catch(() => {});
   }
+}
+
+/** Browsers say it in words of their own, each in others. */
+function broken(error: unknown): never {
+  throw error instanceof TypeError ? new ApiError(0, 'The connection to ClaraCore broke off amid the answer') : error;
 }

@@ -57,7 +57,10 @@ test('files are read before the question about them', () => {
 
 test('an answer that was stopped or cut can be gone on with, by a model that does not think first', () => {
   const stopped = { ...emptyAnswer(), text: 'One, two', stopped: true };
-  expect([stopped, { ...stopped, stopped: false, cut: true }].map(unfinished)).toEqual([true, true]);
+  const ends = [stopped, { ...stopped, stopped: false, cut: true }, { ...stopped, stopped: false, error: 'cut' }];
+  expect(ends.map(unfinished)).toEqual([true, true, true]);
+  const failed = { ...userMessage('One'), error: null };
+  expect(unfinished(failed)).toBe(false);
   expect(unfinished({ ...stopped, text: '' })).toBe(false);
   const body = requestBody('m', [userMessage('count'), stopped], UNSET);
   expect(body).toMatchObject({ chat_template_kwargs: { enable_thinking: false } });

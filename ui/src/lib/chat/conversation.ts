@@ -153,9 +153,9 @@ export interface Wire {
   content: string | Part[];
 }
 
-/** Whether an answer has an end that is none, so that it can be gone on with. */
+/** Whether an answer has an end that is none, also by a failure, so that it can be gone on with. */
 export function unfinished(message: Message): boolean {
-  return message.text !== '' && (message.stopped || message.cut || brokenOff(message));
+  return message.text !== '' && (message.stopped || message.cut || message.error !== null || brokenOff(message));
 }
 
 /** The messages to send: failed and empty answers are left out, reasoning is not sent back. */

@@ -8,6 +8,7 @@ import { namesIn, sweep } from './attachments/bulk';
 import { recallAttached, rememberAttached } from './attachments/draft';
 import { type Parameters, newId } from './conversation';
 import { shelf } from './history/shelf.svelte';
+import { OtherTabs } from './other_tabs.svelte';
 import { Pane } from './pane.svelte';
 import { type Thread, newThread } from './thread';
 import { MOST_PANES, heardChange, recallOpened, rememberOpened } from './threads';
@@ -19,6 +20,7 @@ class Desk {
   /** Those that are not open any more; their answers go on. */
   #behind: Pane[] = $state.raw([]);
   #toldOfRoom = false;
+  readonly otherTabs = new OtherTabs(new BroadcastChannel('claracore.chat'), newId());
 
   constructor() {
     const { threads, draft } = recallOpened();
@@ -32,9 +34,14 @@ class Desk {
     addEventListener('pagehide', () => {
       this.remember();
       for (const pane of this.#all) pane.leave();
+      this.otherTabs.tell([]);
     });
     addEventListener('pageshow', () => {
       for (const pane of this.#all) pane.returned();
+      this.otherTabs.tell(this.#writing);
+    });
+    $effect.root(() => {
+      $effect(() => this.otherTabs.tell(this.#writing));
     });
   }
 
@@ -49,6 +56,11 @@ class Desk {
 
   get #all(): Pane[] {
     return [...this.panes, ...this.#behind];
+  }
+
+  /** The answers that are being written here. */
+  get #writing(): string[] {
+    return this.#all.flatMap(({ writing }) => writing ?? []);
   }
 
   /** Whether a conversation is open. */

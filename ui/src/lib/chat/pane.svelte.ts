@@ -217,6 +217,8 @@ export class Pane {
       message.reasoning = answer.reasoning;
       message.figures = answer.figures(performance.now());
       if (this.#abort === abort) this.writing = null;
+      // No event tells of it.
+      if (live.limited) void live.refresh();
       this.keep();
     }
   }

@@ -20,6 +20,7 @@ function download(id: string, more: Partial<Download> = {}): Download {
     done_bytes: 1024 ** 3,
     bytes_per_second: null,
     eta_seconds: null,
+    quiet_seconds: null,
     created_at: 0,
     ended_at: null,
     removed: false,
@@ -86,6 +87,7 @@ describe('progress', () => {
     expect(progressLine(download('a', { bytes_per_second: 2 * 1024 ** 2, eta_seconds: 90.2 }))).toBe(
       '1.0 GiB of 4.0 GiB · 2.0 MiB/s · 1 min 31 s left',
     );
+    expect(progressLine(download('a', { quiet_seconds: 12 }))).toBe('1.0 GiB of 4.0 GiB · nothing has come for 12 s');
     expect(progressLine(download('a', { status: 'finished' }))).toBe('4.0 GiB');
   });
 

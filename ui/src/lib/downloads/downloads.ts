@@ -28,6 +28,7 @@ export function progressLine(download: Download): string {
   if (download.status === 'finished') return bytes(download.total_bytes);
   const parts = [`${bytes(download.done_bytes)} of ${bytes(download.total_bytes)}`];
   if (download.bytes_per_second) parts.push(`${bytes(download.bytes_per_second)}/s`);
+  if (download.quiet_seconds != null) parts.push(`nothing has come for ${duration(download.quiet_seconds)}`);
   if (download.eta_seconds != null) parts.push(`${duration(Math.ceil(download.eta_seconds))} left`);
   return parts.join(' · ');
 }

@@ -1,6 +1,7 @@
 /** How does a person hear what has become of a model, wherever they are? Once, and in a line; the rest is a click away. */
 import { endedHere, loadModel, unloadAll, unloadModel } from '../actions';
 import { ApiError, headline } from '../api/errors';
+import { begun } from '../live';
 import { live } from '../live.svelte';
 import { navigation } from '../navigation.svelte';
 import { type NoticeAction, notices } from '../notices.svelte';
@@ -20,7 +21,8 @@ export function sayFailed(model: string, error: unknown): void {
 
 /** Unloads a model, or ends its load, and says which of both; rejects when that cannot be. */
 export async function unloadAndSay(id: string, name = id): Promise<void> {
-  const loading = live.model(id)?.state === 'starting';
+  const model = live.model(id);
+  const loading = model !== undefined && begun(model);
   await unloadModel(id);
   if (loading) notices.say(notLoaded(name));
   else notices.say(`${name} is unloaded`, 'ok', loadAgain([id]));

@@ -11,6 +11,7 @@ const download = {
   done_bytes: 1024,
   bytes_per_second: null,
   eta_seconds: null,
+  quiet_seconds: null,
   error: null,
   error_code: null,
   note: null,

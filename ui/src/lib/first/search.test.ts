@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Typed } from './search';
+import { Typed, isReference } from './search';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -42,4 +42,9 @@ test('a failure is told, but not that of what was given up', async () => {
   typed.stop();
   await vi.advanceTimersByTimeAsync(1000);
   expect(failures.map(String)).toEqual(['Error: first']);
+});
+
+test('a repository is told from words', () => {
+  expect(['org/repo', 'https://huggingface.co/org/repo', 'llama-server -hf org/repo:Q4'].every(isReference)).toBe(true);
+  expect(['qwen3 coder', 'half', ''].some(isReference)).toBe(false);
 });

@@ -1,6 +1,8 @@
 /** How is the hub asked while somebody types? Not for every letter, and what is outdated is given up. */
 
 export const LEAST_LETTERS = 2;
+/** More are not sent: nothing is called so. */
+export const MOST_LETTERS = 200;
 const PAUSE_MS = 250;
 
 export class Typed {
@@ -30,4 +32,9 @@ export class Typed {
     clearTimeout(this.#timer);
     this.#outdated.abort();
   }
+}
+
+/** Whether a repository is named, and not words that one may have. */
+export function isReference(text: string): boolean {
+  return text.includes('/') || text.includes(' -hf');
 }

@@ -1,7 +1,7 @@
 /** In which order are models listed, under which headings? Pure. */
 import type { Model } from '../api/types';
 import { groupTitle } from '../groups';
-import { grouped, matches } from '../live';
+import { byText, grouped, matches } from '../live';
 import { type Headers, familyKey, familyOf } from './families';
 
 /** More rows than this are drawn only where they are seen, and families begin to help. */
@@ -62,7 +62,7 @@ function byFamily(models: readonly Model[], headers: Headers = {}): Section[] {
     family.models.push(model);
     families.set(key, family);
   }
-  const sorted = [...families].sort(([a], [b]) => (a < b ? -1 : 1));
+  const sorted = [...families].sort(([a], [b]) => byText(a, b));
   const alone = sorted.flatMap(([, family]) => (family.models.length === 1 ? family.models : []));
   const many = sorted.filter(([, family]) => family.models.length > 1);
   if (!many.length) return byName(alone);

@@ -81,18 +81,18 @@ test('before a load: it fits', () => {
   expect(told({ ...takes({ gpu0: 12 }), state: 'ready' })).toBe(null);
 });
 
-test('before a load: who goes, what that saves, and how long it takes to load again', () => {
+test('before a load: who goes, what that frees, and how long it takes to load again', () => {
   const wants = { ...takes({ gpu0: 14 }), would_unload: ['old'] };
-  expect(told(wants)).toBe('others: Will unload old (saves 10.0 GiB, 12 s to load again)');
+  expect(told(wants)).toBe('others: Will unload old (frees 10.0 GiB, 12 s to load again)');
   expect(told(wants, [CARD], [{ ...OLD, load_seconds: null, serving: 1 }])).toBe(
-    'others: Will unload old once it has answered (saves 10.0 GiB)',
+    'others: Will unload old once it has answered (frees 10.0 GiB)',
   );
   const mute = model('mute', { state: 'ready' });
   expect(told({ ...wants, would_unload: ['mute', 'old'] }, [CARD], [mute, OLD])).toBe(
-    'others: Will unload mute and old (saves 10.0 GiB, 12 s to load again)',
+    'others: Will unload mute and old (frees 10.0 GiB, 12 s to load again)',
   );
   expect(told({ would_unload: ['mute', 'old', 'mute'] }, [CARD], [mute, OLD])).toBe(
-    'others: Will unload mute, old (saves 10.0 GiB, 12 s to load again) and mute; ' +
+    'others: Will unload mute, old (frees 10.0 GiB, 12 s to load again) and mute; ' +
       'it is not known what it takes, so it runs alone',
   );
 });
@@ -134,7 +134,7 @@ test('what the server has not looked at yet is seen from what is free', () => {
 
 test('where groups decide, only what goes is told', () => {
   expect(told({ ...takes({ gpu0: 30 }), would_unload: ['old'] }, [CARD], [OLD], false)).toBe(
-    'others: Will unload old (saves 10.0 GiB, 12 s to load again)',
+    'others: Will unload old (frees 10.0 GiB, 12 s to load again)',
   );
   expect(told(takes({ gpu0: 30 }), [CARD], [OLD], false)).toBe(null);
   const around = { models: [OLD], groups: {}, report: null };

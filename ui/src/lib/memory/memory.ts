@@ -154,7 +154,7 @@ function keepingOut(model: Model, { models, groups }: Around): string[] {
 
 function leaving(model: Model): string {
   const [size, seconds] = [takenBy(model), model.load_seconds];
-  const facts = [size ? `saves ${bytes(size)}` : '', seconds === null ? '' : `${duration(seconds)} to load again`];
+  const facts = [size ? `frees ${bytes(size)}` : '', seconds === null ? '' : `${duration(seconds)} to load again`];
   const details = facts.filter(Boolean).join(', ');
   return `${model.id}${model.serving ? ' once it has answered' : ''}${details ? ` (${details})` : ''}`;
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { model } from '../../testing/values';
 import type { Page } from '../router';
-import { MOST_SHOWN, commands, howMany, matching } from './commands';
+import { MOST_SHOWN, commands, howMany, matching, nothing } from './commands';
 
 const names = { models: 'Models', ports: 'Ports', system: 'System' } as Record<Page, string>;
 const models = [
@@ -33,7 +33,10 @@ describe('what is meant', () => {
     expect(titles('ports')[0]).toBe('Go to Ports');
   });
   it('is found by name and alias, too', () => {
-    expect(titles('open small')).toEqual(['Open gemma']);
+    expect(titles('open small')).toEqual(['Open gemma', 'Log of gemma']);
+    expect(titles('open log gemma')).toEqual(['Log of gemma']);
+    expect(titles('api key')).toEqual(['Go to System']);
+    expect(titles('keys')[0]).toBe('Go to System');
     expect(titles('chat coder')).toEqual(['Chat with qwen/coder']);
   });
   it('is a port where it is a number', () => {
@@ -45,6 +48,8 @@ describe('what is meant', () => {
   it('may be nothing, and characters of expressions are no expressions', () => {
     expect(titles('a(b')).toEqual([]);
     expect(titles('xyzzy')).toEqual([]);
+    expect(nothing('xyzzy')).toBe('Nothing is called “xyzzy”.');
+    expect(nothing('why 99999')).toBe('There is no port 99999: they go from 1 to 65535.');
   });
   it('is shown in bounds', () => {
     const many = Array.from({ length: 500 }, (_, index) => model(`m${index}`));

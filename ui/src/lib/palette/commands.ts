@@ -34,10 +34,18 @@ const THEMES: [Theme, string][] = [
   ['system', 'Colours as the system has them'],
 ];
 
+/** What people look for that stands on a page. */
+const WITHIN: Partial<Record<Page, string>> = {
+  system: 'api keys, tokens, engines, memory',
+  setup: 'get download search folder',
+  config: 'yaml settings',
+  activity: 'requests history swaps',
+};
+
 /** All that can be done now: pages first, then what concerns models that run, then the others. */
 export function commands({ names, models, ports }: Around): Command[] {
   const pages = (Object.entries(names) as [Page, string][]).map(([page, title]) =>
-    command(`go ${page}`, `Go to ${title}`, 'page', page, { do: 'go', page }),
+    command(`go ${page}`, `Go to ${title}`, 'page', `${page} ${WITHIN[page] ?? ''}`, { do: 'go', page }),
   );
   const running = models.filter(({ state }) => state !== 'stopped');
   const stopped = models.filter(({ state }) => state === 'stopped');
@@ -61,7 +69,7 @@ function ofModel(model: Model, port: number | null): Command[] {
       ? command(`load ${id}`, `Load ${id}`, state, words, { do: 'load', model: id })
       : command(`unload ${id}`, `Unload ${id}`, state, words, { do: 'unload', model: id }),
     command(`open ${id}`, `Open ${id}`, 'model', words, { do: 'go', page: 'models', rest: id }),
-    command(`log ${id}`, `Log of ${id}`, 'log', `${words} output`, { do: 'go', page: 'logs', rest: id }),
+    command(`log ${id}`, `Log of ${id}`, 'log', `${words} output open`, { do: 'go', page: 'logs', rest: id }),
     command(`chat ${id}`, `Chat with ${id}`, 'chat', words, { do: 'go', page: 'chat', query: { model: id } }),
   ];
   return port ? [...found, whyPort(port, id)] : found;
@@ -77,6 +85,8 @@ function command(id: string, title: string, note: string, words: string, act: Ac
 }
 
 const PORT = /^\D*?(\d{2,5})\??$/;
+const NUMBER = /^\D*?(\d{5,})\??$/;
+const HIGHEST_PORT = 65_535;
 export const MOST_SHOWN = 40;
 
 export interface Matching {
@@ -98,9 +108,17 @@ export function matching(all: readonly Command[], typed: string): Matching {
     .sort((a, b) => a.rank - b.rank);
   const port = Number(PORT.exec(typed.trim())?.[1] ?? 0);
   const known = rated.some(({ each: { id } }) => id === `why ${port}`);
-  const asked = port > 0 && port < 65_536 && !known ? [whyPort(port)] : [];
+  const asked = port > 0 && port <= HIGHEST_PORT && !known ? [whyPort(port)] : [];
   const shown = rated.slice(0, MOST_SHOWN).map(({ each }) => each);
   return { shown: [...shown, ...asked], of: rated.length + asked.length };
+}
+
+/** Why nothing was found. */
+export function nothing(typed: string): string {
+  const port = Number(NUMBER.exec(typed.trim())?.[1] ?? 0);
+  return port > HIGHEST_PORT
+    ? `There is no port ${port}: they go from 1 to ${HIGHEST_PORT}.`
+    : `Nothing is called “${typed}”.`;
 }
 
 /** How many there are, in words. */

@@ -70,6 +70,11 @@ export function inWords({ tokens, exact }: Count): string {
   return `about ${(Math.round(tokens / step) * step).toLocaleString('en')}`;
 }
 
+/** "about 1,200 tokens", "1 token" */
+export function inTokens(count: Count): string {
+  return `${inWords(count)} ${count.tokens === 1 ? 'token' : 'tokens'}`;
+}
+
 /** Who has room for all that, the least first: a larger context takes more memory. */
 export function roomier(models: readonly Model[], needed: number, not: string): Model[] {
   return models
