@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, FilePayload, Locator, Page, expect
 from fakes import senses
 from fakes.ports import free_run
 from ui.pdfs import gbk_pdf, pages_as_pdf
+from ui.picking import pick
 from ui.stand import ARTEFACTS, AXE, Server, config, serving
 
 SENSES = f'"{sys.executable}" -E -S "{senses.__file__}" --host 127.0.0.1 --port ${{PORT}}'
@@ -137,6 +138,34 @@ def test_a_blind_model_says_so_and_one_that_sees_is_a_click_away(page: Page, sta
     page.get_by_role("button", name="Send").click()
     done(page)
     expect(answers(page)).to_contain_text("image/png 40x30")
+
+
+def test_a_conversation_with_a_picture_goes_on_with_a_model_that_does_not_see(page: Page, stand: Server) -> None:
+    opened(page, stand, "seer")
+    attach(page, picture(40, 30))
+    expect(page.get_by_alt_text("Attachment 1")).to_be_visible()
+    say(page, "What is this?")
+    done(page)
+    pick(page.get_by_label("Model of the conversation"), "smollm2")
+    left_out = page.get_by_test_id("left-out-image")
+    expect(left_out).to_contain_text(
+        "SmolLM2 135M does not see pictures. What was shown in this conversation is left out"
+    )
+    page.screenshot(path=ARTEFACTS / "chat-left-out.png")
+    with page.expect_request("**/v1/chat/completions") as asked:
+        say(page, "And now?")
+    assert asked.value.post_data_json is not None
+    assert asked.value.post_data_json["messages"][0]["content"] == (
+        "[a picture, which you cannot see]\n\nWhat is this?"
+    )
+    expect(answers(page)).to_have_count(2)
+    page.get_by_role("button", name="Stop").click()
+    expect(answers(page).last).not_to_contain_text("not supported")
+    left_out.get_by_role("button", name="The seer").click()
+    expect(left_out).to_have_count(0)
+    with page.expect_request("**/v1/chat/completions") as asked:
+        say(page, "And you?")
+    assert "data:image/png" in (asked.value.post_data or "")
 
 
 def test_a_sound_file_is_heard_by_a_model_that_hears(page: Page, stand: Server) -> None:

@@ -9,7 +9,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from fakes.ports import free_run
-from ui.stand import Server, config, serving
+from ui.stand import ARTEFACTS, Server, config, serving
+from ui.talking import answers, briefly, done, say
 
 KEY = "good-key-0123456789"
 
@@ -37,9 +38,12 @@ def test_a_password_that_the_browser_asked_for_is_enough(browser: Browser, locke
 def test_a_page_without_a_key_asks_and_keeps_it(page: Page, locked: Server) -> None:
     page.goto(locked.url)
     key = page.get_by_label("API key")
+    expect(page.get_by_role("dialog")).to_contain_text("claracore keys add")
     key.fill("wrong")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("is not valid any more")).to_be_visible()
+    expect(page.get_by_text("This key is not valid.")).to_be_visible()
+    page.reload()
+    expect(page.get_by_text("that this browser has kept is not valid any more")).to_be_visible()
     key.fill(KEY)
     page.keyboard.press("Enter")
     expect(key).to_have_count(0)
@@ -48,6 +52,36 @@ def test_a_page_without_a_key_asks_and_keeps_it(page: Page, locked: Server) -> N
     assert page.evaluate("localStorage.getItem('claracore.key')") == KEY
     page.goto(f"{locked.url}/docs")
     expect(page.get_by_text("/api/models", exact=True)).to_be_visible()
+
+
+def test_a_key_for_models_alone_chats_and_is_told_what_it_lacks(page: Page, locked: Server) -> None:
+    made = page.request.post(
+        f"{locked.url}/api/keys", headers={"x-api-key": KEY}, data={"name": "guest", "scopes": ["inference"]}
+    )
+    page.goto(locked.url)
+    page.get_by_label("API key").fill(made.json()["key"])
+    page.keyboard.press("Enter")
+    told = page.get_by_test_id("limited")
+    expect(told).to_contain_text("This key may use models, and not look at the server.")
+    expect(page.get_by_test_id("lost")).to_have_count(0)
+    page.get_by_role("link", name="Go to the chat").click()
+    expect(page.get_by_label("Model of the conversation")).to_have_value("gemma")
+    briefly(page)
+    say(page, "Hello")
+    done(answers(page))
+    expect(page.get_by_test_id("lost")).to_have_count(0)
+    ARTEFACTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ARTEFACTS / "limited.png")
+    told.get_by_role("button", name="Give another key").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    told.get_by_role("button", name="Give another key").click()
+    page.get_by_label("API key").fill(KEY)
+    page.keyboard.press("Enter")
+    expect(told).to_have_count(0)
+    expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
+    page.get_by_role("link", name="Models", exact=True).click()
+    expect(page.get_by_text("SmolLM2 135M", exact=True)).to_be_visible()
 
 
 def test_whoever_makes_the_first_key_is_not_shut_out(page: Page, tmp_path: Path) -> None:

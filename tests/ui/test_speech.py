@@ -238,6 +238,34 @@ def test_painting_is_stopped_and_refusals_are_said(page: Page, stand: Server) ->
     expect(page.get_by_text("From 1 to 8 pictures.")).to_be_visible()
 
 
+def test_painting_goes_on_while_the_person_is_elsewhere_and_pictures_stay(page: Page, stand: Server) -> None:
+    page.goto(f"{stand.url}/ui/chat")
+    page.get_by_role("tab", name="Images").click()
+    painted = page.get_by_role("region", name="Painted")
+    for prompt in ("A lighthouse", "A cat"):
+        page.get_by_label("What to paint").fill(prompt)
+        page.get_by_role("button", name="Paint").click()
+        expect(painted.first).to_contain_text(prompt)
+    expect(painted).to_have_count(2)
+    page.get_by_label("What to paint").fill("hold")
+    page.get_by_role("button", name="Paint").click()
+    page.get_by_role("link", name="Models", exact=True).click()
+    expect(page.get_by_role("heading", name="Models", exact=True)).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("tab", name="Images")).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_test_id("painting")).to_contain_text("The brush paints")
+    expect(page.get_by_label("What to paint")).to_have_value("hold")
+    expect(painted).to_have_count(2)
+    page.get_by_role("tab", name="Embeddings").click()
+    page.get_by_label("Texts, one a line").fill("one\ntwo")
+    page.get_by_role("tab", name="Chat", exact=True).click()
+    page.go_back()
+    expect(page.get_by_label("Texts, one a line")).to_have_value("one\ntwo")
+    page.get_by_role("tab", name="Images").click()
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("button", name="Paint")).to_be_visible()
+
+
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: make ui")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_of_images_is_accessible_and_fits_a_phone(page: Page, stand: Server, scheme: Any) -> None:

@@ -113,6 +113,33 @@ def shown(page: Page, url: str, name: str) -> None:
         expect(page.get_by_role("heading", name="By model")).to_be_visible()
 
 
+@pytest.mark.parametrize(("width", "height"), [(960, 430), (844, 390)])
+def test_in_a_low_window_all_pages_and_what_stands_below_can_be_reached(
+    page: Page, parrots: Server, width: int, height: int
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    page.goto(f"{parrots.url}/ui/models")
+    side = page.get_by_role("navigation")
+    for below in (side.get_by_role("status"), side.get_by_role("button", name="Dark"), side.get_by_text("Go to…")):
+        expect(below).to_be_in_viewport(ratio=1)
+    system = side.get_by_role("link", name="System")
+    expect(system).not_to_be_in_viewport()
+    side.get_by_role("list").hover()
+    page.mouse.wheel(0, 1000)
+    expect(system).to_be_in_viewport(ratio=1)
+    page.screenshot(path=ARTEFACTS / f"low-{width}.png")
+
+
+@pytest.mark.parametrize("width", [821, 844, 900, 980, 1100])
+def test_the_tabs_of_the_chat_are_not_cut(page: Page, parrots: Server, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 700})
+    page.goto(f"{parrots.url}/ui/chat")
+    tabs = page.get_by_role("tablist")
+    expect(tabs.get_by_role("tab", name="Rerank")).to_be_visible()
+    assert tabs.evaluate("list => list.scrollWidth <= list.clientWidth")
+    page.screenshot(path=ARTEFACTS / f"tabs-{width}.png")
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_its_card_or_the_page(browser: Browser, kept: Server, width: int) -> None:
     phone = width < 500

@@ -3,6 +3,7 @@ import { untrack } from 'svelte';
 import { json, onRefused, setApiKey, snapshot } from './api/client';
 import { Connection, type Status } from './api/connection';
 import { Followed } from './api/followed';
+import { type ListedModel, listedModels } from './api/listed';
 import type { Finding, Flight, Group, Model, PortReport } from './api/types';
 import { byId, withFlight, withModel, withVictims } from './live';
 
@@ -16,6 +17,8 @@ interface ModelList {
   groups: Record<string, Group>;
 }
 const HIDDEN_SECONDS = 60;
+/** How often models are listed where no event tells of them. */
+const LISTED_SECONDS = 10;
 const TOPICS = 'model,models,profile,request,swap,ports,config,activity,performance,download,setup,node,engine,engines';
 
 class Live {
@@ -33,7 +36,12 @@ class Live {
   status: Status = $state('connecting');
   retryAt: number | null = $state(null);
   version = $state('');
+  /** Whether the dialog for keys is open. */
   locked = $state(false);
+  /** Whether the key may use models, and not look at the server: then only what `/v1/models` lists is known. */
+  limited = $state(false);
+  /** Whether a key was typed here since the server last took one. */
+  typed = $state(false);
 
   #listeners = new Map<string, Set<Listener>>();
   // The connection says what is wrong with answers that fail, and its next success asks again.
@@ -75,6 +83,7 @@ class Live {
     onRefused(() => (this.locked = true));
     this.#connection.start();
     addEventListener('online', () => this.hurry());
+    setInterval(() => this.limited && !document.hidden && void this.#list(), LISTED_SECONDS * 1000);
     let hidden: ReturnType<typeof setTimeout> | undefined;
     document.addEventListener('visibilitychange', () => {
       clearTimeout(hidden);
@@ -91,6 +100,7 @@ class Live {
   unlock(key: string): void {
     setApiKey(key);
     this.locked = false;
+    this.typed = true;
     this.#connection.start();
     this.#tell('resync', {});
   }
@@ -131,7 +141,17 @@ class Live {
   }
 
   async refresh(): Promise<void> {
+    if (this.limited) return this.#list();
     await Promise.all([this.#refreshModels(), this.#flights.refresh(), this.#planned.refresh()]);
+  }
+
+  async #list(): Promise<void> {
+    try {
+      this.models = listedModels((await json<{ data: ListedModel[] }>('/v1/models')).data);
+      this.loaded = true;
+    } catch {
+      // A question to a model says why it fails.
+    }
   }
 
   async #refreshModels(): Promise<void> {
@@ -143,6 +163,9 @@ class Live {
     this.status = status;
     this.retryAt = retryAt;
     this.locked = status === 'locked' || (this.locked && !back);
+    if (status === 'limited' || back || this.locked) this.limited = status === 'limited';
+    if (back || this.limited) this.typed = false;
+    if (status === 'limited') void this.#list();
     if (back) {
       void this.refresh();
       this.#tell('resync', {});

@@ -106,6 +106,20 @@ test('a wrong key is not tried again by itself', async () => {
   expect(asked).toHaveLength(2);
 });
 
+test('a key that may not look at the server is no loss, and not tried again', async () => {
+  replies = [{ status: 403, body: '{"error": {"message": "the key \'x\' does not have the scope \'read\'"}}' }];
+  connect().start();
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect([said, asked.length]).toEqual([['connecting', 'limited'], 1]);
+});
+
+test('what something in between forbids is tried again', async () => {
+  replies = [{ status: 403, body: '<h1>Forbidden</h1>' }];
+  connect().start();
+  await settled();
+  expect(said).toEqual(['connecting', 'lost']);
+});
+
 test('a paused connection neither speaks nor retries', async () => {
   const first = stream();
   replies = [{ status: 200, body: first.body }];

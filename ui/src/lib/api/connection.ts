@@ -6,7 +6,8 @@ import { ask } from './client';
 import { ApiError } from './errors';
 import { type SseEvent, events } from './sse';
 
-export type Status = 'connecting' | 'live' | 'lost' | 'locked' | 'paused';
+/** `locked`: another key is needed; `limited`: the key may not look at the server, which does answer. */
+export type Status = 'connecting' | 'live' | 'lost' | 'locked' | 'limited' | 'paused';
 
 export const DELAYS_SECONDS = [0.3, 0.6, 1, 2, 3, 5];
 /** The server sends a heartbeat each 15 s; two missed ones and a bit. */
@@ -19,6 +20,13 @@ export interface ConnectionHooks {
 
 export function delaySeconds(failures: number): number {
   return DELAYS_SECONDS[Math.min(failures, DELAYS_SECONDS.length) - 1] ?? DELAYS_SECONDS[0]!;
+}
+
+/** What the key lacks, where that is why there is no stream; to try again would change nothing. */
+function refusal(error: unknown): 'locked' | 'limited' | null {
+  if (!(error instanceof ApiError)) return null;
+  if (error.status === 401) return 'locked';
+  return error.lacksScope ? 'limited' : null;
 }
 
 export class Connection {
@@ -80,9 +88,10 @@ export class Connection {
       }
     } catch (error) {
       if (abort !== this.#abort) return;
-      if (error instanceof ApiError && error.status === 401) {
+      const refused = refusal(error);
+      if (refused) {
         this.#clear();
-        this.hooks.status('locked', null);
+        this.hooks.status(refused, null);
         return;
       }
     }

@@ -14,6 +14,11 @@ export class ApiError extends Error {
     this.name = 'ApiError';
   }
 
+  /** The key is valid, and not for this; a page or host that is refused is another thing. */
+  get lacksScope(): boolean {
+    return this.status === 403 && this.message.includes('does not have the scope');
+  }
+
   /** The server could not be reached at all. */
   get offline(): boolean {
     return this.status === 0;

@@ -118,6 +118,7 @@ test('details hold what is in them, also while they grow', () => {
   expect(box.querySelector('details > p > strong')?.textContent).toBe('text');
   expect(box.querySelector('details > ul')).not.toBeNull();
   expect(box.lastElementChild?.textContent).toBe('After');
+  expect(drawn('<details>\n<summary>\nMore\n</summary>\nx').querySelector('summary')?.textContent).toBe('More');
   expect(drawn(text.slice(0, 60)).querySelector('details > p')).not.toBeNull();
   expect(drawn('<details>\nA <script>x</script>\n</details>').innerHTML).not.toContain('<script');
 });

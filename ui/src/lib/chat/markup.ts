@@ -22,7 +22,7 @@ const PLAIN = /^(br?|code|del|em|i|kbd|mark|s|strong|su[bp]|u)$/;
 const BREAK = /^<br ?\/?>/;
 /** While it still grows it has no end. */
 const DETAILS =
-  /^ {0,3}<details(?: open)?>\s*(?:<summary>([^\n]*?)<\/summary>)?((?:(?!<details)[\s\S])*?)(?:<\/details>[ \t]*(?:\n+|$)|$)/;
+  /^ {0,3}<details(?: open)?>\s*(?:<summary>((?:(?!<\/?details)[\s\S]){0,500}?)<\/summary>)?((?:(?!<details)[\s\S])*?)(?:<\/details>[ \t]*(?:\n+|$)|$)/;
 
 export const markup: MarkedExtension = {
   tokenizer: {
@@ -62,7 +62,7 @@ export const markup: MarkedExtension = {
         const [raw, summary, inside] = DETAILS.exec(text) ?? [];
         if (!raw) return undefined;
         const tokens = this.lexer.blockTokens(inside ?? '', []);
-        return { type: 'details', raw, summary: this.lexer.inline(summary || 'Details', []), tokens };
+        return { type: 'details', raw, summary: this.lexer.inline(summary?.trim() || 'Details', []), tokens };
       },
       renderer(found) {
         const { summary, tokens } = found as Details;

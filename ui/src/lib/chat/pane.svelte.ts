@@ -6,6 +6,7 @@ import { live } from '../live.svelte';
 import { triedAgain } from './again';
 import { Answer } from './answer';
 import { filled } from './attachments/attached';
+import { perceived } from './attachments/senses';
 import { explainedLength } from './attachments/too_long';
 import {
   type Attached,
@@ -199,7 +200,7 @@ export class Pane {
     const answer = new Answer(performance.now(), begun);
     this.keep();
     try {
-      const body = requestBody(model, await filled(said), parameters);
+      const body = requestBody(model, await filled(perceived(said, live.model(model))), parameters);
       await triedAgain(model, abort.signal);
       const response = await ask('/v1/chat/completions', { method: 'POST', body, signal: abort.signal });
       await this.#stream(response, answer, message);
@@ -216,6 +217,8 @@ export class Pane {
       message.reasoning = answer.reasoning;
       message.figures = answer.figures(performance.now());
       if (this.#abort === abort) this.writing = null;
+      // No event tells of it.
+      if (live.limited) void live.refresh();
       this.keep();
     }
   }
