@@ -123,6 +123,11 @@ def test_what_cannot_be_served_says_why(server: Instance) -> None:
     assert (view["status"], view["models"]) == ("finished", [])
     assert view["note"].startswith("it is downloaded, but cannot be served: ")
     assert [row["id"] for row in ok(server.ask("GET", "/api/models"))["models"]] == ["one"]
+    file = Path(view["files"][0]["path"])
+    assert file.is_file()
+    assert ok(server.ask("DELETE", f"/api/downloads/{view['id']}?files=true"))["removed"]
+    assert not file.exists()
+    assert ok(server.ask("GET", "/api/downloads"))["downloads"] == []
 
 
 def test_errors_of_the_hub_have_their_status(server: Instance, hub: FakeHub) -> None:

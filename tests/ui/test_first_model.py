@@ -136,6 +136,26 @@ def test_a_search_goes_with_what_is_typed_and_tells_what_fits(page: Page, hub: F
         expect(rows.nth(1)).to_be_focused()
         words.fill("nothing like it")
         expect(page.get_by_text("Nothing on the hub with GGUF files is called")).to_be_visible()
+        words.fill(f"https://huggingface.co/{REPO}")
+        expect(page.get_by_text("Press Enter to look at this repository.")).to_be_visible()
+        words.fill("x" * 201)
+        expect(page.get_by_text("Nothing on the hub with GGUF files is called")).to_be_visible()
+        expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_one_of_which_no_model_can_be_made_is_deleted(page: Page, hub: FakeHub, tmp_path: Path) -> None:
+    hub.repos["small/wrong-GGUF"] = {"wrong-Q4_0.gguf": b"GGUF, it says"}
+    with from_nothing(tmp_path, **hub.environ()) as server:
+        page.goto(f"{server.url}/ui/setup?get=small/wrong-GGUF")
+        page.get_by_role("button", name="Get and chat:").click()
+        card = page.get_by_role("region", name="Getting")
+        expect(card).to_contain_text("It is downloaded, but cannot be served", timeout=SLOW)
+        expect(card.get_by_role("button", name="Get another")).to_be_visible()
+        assert list(tmp_path.rglob("wrong-Q4_0.gguf"))
+        card.get_by_role("button", name="Delete it").click()
+        card.get_by_role("button", name="Delete what is here?").click()
+        expect(card).to_have_count(0)
+        assert not list(tmp_path.rglob("wrong-Q4_0.gguf"))
 
 
 def test_whoever_leads_here_may_name_the_repository(page: Page, hub: FakeHub, tmp_path: Path) -> None:

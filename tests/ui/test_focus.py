@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from playwright.sync_api import Page, expect
@@ -59,9 +60,24 @@ def test_a_search_for_models_keeps_the_focus_on_its_button(page: Page, parrots: 
     page.goto(f"{parrots.url}/ui/setup")
     page.get_by_label("Folder", exact=True).fill(str(SMOLLM2.parent))
     page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.get_by_role("button", name=f"Leave out {SMOLLM2.parent}")).to_be_visible()
     page.get_by_role("button", name="Search for models").press("Enter")
     expect(page.get_by_role("heading", name="1 model found")).to_be_visible()
     expect(page.get_by_role("button", name="Search again")).to_be_focused()
+
+
+def test_a_folder_that_cannot_be_opened_is_said_at_once_and_not_searched(page: Page, parrots: Server) -> None:
+    page.goto(f"{parrots.url}/ui/setup")
+    added = page.get_by_label("Folders", exact=True).get_by_role("button", name=re.compile("^Leave out"))
+    for path, says in (("/nope", "/nope cannot be opened"), ("a/b", "is no whole path"), (str(SMOLLM2), "cannot be")):
+        page.get_by_label("Folder", exact=True).fill(path)
+        page.get_by_role("button", name="Add", exact=True).click()
+        expect(page.get_by_role("alert")).to_contain_text(says)
+        expect(added).to_have_count(0)
+    page.get_by_label("Folder", exact=True).fill(str(SMOLLM2.parent))
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(added).to_have_count(1)
+    expect(page.get_by_role("alert")).to_have_count(0)
 
 
 def test_a_link_to_another_page_takes_the_focus_there(page: Page, parrots: Server) -> None:

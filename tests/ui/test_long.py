@@ -16,7 +16,7 @@ ANSWER = "Answer **{}** with `code`\n\n```python\nprint({})\n```\n\n- a\n- b\n\n
 
 
 def conversation(model: str) -> dict[str, Any]:
-    messages = [
+    messages: list[dict[str, Any]] = [
         {
             "id": f"m{at}",
             "parent": f"m{at - 1}" if at else None,

@@ -100,6 +100,11 @@ async def resume(downloads: DownloadsDep, download_id: str) -> DownloadView:
 
 
 @router.delete("/{download_id}")
-async def remove(downloads: DownloadsDep, download_id: str) -> DownloadView:
-    """Cancel: stop, and delete what was fetched. A finished download is only taken off the list."""
-    return gone_view(await downloads.remove(download_id))
+async def remove(downloads: DownloadsDep, download_id: str, files: bool = False) -> DownloadView:  # noqa: FBT001, FBT002 - as the query gives it
+    """Cancel: stop, and delete what was fetched.
+
+    A finished download is only taken off the list; with `files` what it has fetched is deleted, too.
+    """
+    gone = downloads.get(download_id)
+    await (downloads.delete([gone]) if files else downloads.remove(download_id))
+    return gone_view(gone)

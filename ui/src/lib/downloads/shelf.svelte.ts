@@ -43,10 +43,10 @@ class Shelf {
     return begun;
   }
 
-  async act(download: Download, what: 'pause' | 'resume' | 'remove'): Promise<void> {
+  async act(download: Download, what: 'pause' | 'resume' | 'remove' | 'discard'): Promise<void> {
     const path = `/api/downloads/${download.id}`;
-    const response = await (what === 'remove'
-      ? ask(path, { method: 'DELETE' })
+    const response = await (what === 'remove' || what === 'discard'
+      ? ask(what === 'discard' ? `${path}?files=true` : path, { method: 'DELETE' })
       : ask(`${path}/${what}`, { method: 'POST' }));
     this.take((await response.json()) as Download);
   }

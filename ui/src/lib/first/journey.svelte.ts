@@ -76,6 +76,16 @@ class Journey {
     }
   }
 
+  /** Deletes the files of one that is of no use. */
+  async discard(download: Download): Promise<void> {
+    try {
+      await shelf.act(download, 'discard');
+      this.end();
+    } catch (reason) {
+      this.trouble = troubleOf(reason);
+    }
+  }
+
   end(): void {
     [this.begun, this.failure, this.trouble, this.wanted] = [null, '', null, ''];
     sessionStorage.removeItem(KEPT);

@@ -38,7 +38,7 @@ test('four steps, one after another', () => {
 test('what stands still says why', () => {
   expect(stageOf({ ...download, status: 'paused' }, undefined, '')).toMatchObject({ step: 0, stopped: true });
   const refused = { ...finished, models: [], note: 'it does not fit' };
-  expect(stageOf(refused, undefined, '')).toMatchObject({ step: 1, words: 'it does not fit', stopped: true });
+  expect(stageOf(refused, undefined, '')).toMatchObject({ step: 1, words: 'It does not fit', stopped: true });
   expect(stageOf(finished, model({}), 'out of memory | line | last')).toMatchObject({
     step: 2,
     words: 'out of memory',

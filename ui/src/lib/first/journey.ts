@@ -40,7 +40,7 @@ export interface Stage {
 export function stageOf(download: Download, model: Model | undefined, failure: string): Stage {
   if (download.status !== 'finished') return fetching(download);
   if (!download.models.length)
-    return { step: 1, words: download.note ?? 'It is here, but no model.', share: null, stopped: true };
+    return { step: 1, words: capital(download.note ?? 'It is here, but no model.'), share: null, stopped: true };
   if (failure) return { step: 2, words: failure.split(LINES, 1)[0]!.trim(), share: null, stopped: true };
   if (model?.state === 'ready') return { step: 3, words: 'It is ready.', share: 1, stopped: false };
   const left = about(model?.expected_seconds);
@@ -72,4 +72,8 @@ export function followed(downloads: readonly Download[], begun: string | null, f
   const own = downloads.find((each) => each.id === begun);
   if (own || !first) return own;
   return downloads.filter((each) => each.status !== 'finished').sort((a, b) => b.created_at - a.created_at)[0];
+}
+
+function capital(words: string): string {
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
