@@ -65,3 +65,18 @@ def test_a_damaged_certificate_is_made_anew(tmp_path: Path) -> None:
     assert RayCertificates(tmp_path, NOW).lacks("10.0.0.1")
     with pytest.raises(ValueError, match="PEM"):
         RayCertificates(tmp_path, NOW).take("damaged", "damaged")
+
+
+def test_a_head_of_this_machine_alone_is_reached_where_ray_says_that_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray puts the address from which packets go out in the place of 127.0.0.1."""
+    monkeypatch.setattr("claracore.host.cluster.ray_tls.routed_address", lambda: "")
+    head = RayCertificates(tmp_path, NOW)
+    head.be_authority("127.0.0.1")
+    assert not head.lacks("127.0.0.1")
+    monkeypatch.setattr("claracore.host.cluster.ray_tls.routed_address", lambda: "10.0.0.1")
+    assert head.lacks("127.0.0.1")
+    head.be_authority("127.0.0.1")
+    assert not head.lacks("127.0.0.1")
+    assert not head.lacks("10.0.0.1")

@@ -9,7 +9,7 @@ where `cluster.tls` is on.
 from __future__ import annotations
 
 import datetime as dt
-import ipaddress
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from claracore.core.cluster.ray_words import AUTHORITY, CERTIFICATE, KEY
 from claracore.errors import BadRequest
+from claracore.host.cluster.addresses import routed_address
 from claracore.host.disk import keep_private
 
 AUTHORITY_KEY: Final = "ca.key"
@@ -52,8 +53,8 @@ class RayCertificates:
         except (OSError, ValueError, x509.ExtensionNotFound):
             return True
         is_old = found.not_valid_after_utc - self._now < dt.timedelta(days=RENEWED_DAYS)
-        addresses = names.get_values_for_type(x509.IPAddress)
-        return is_old or not all(there) or ipaddress.ip_address(address) not in addresses
+        lacking = set(_addresses(address)) - set(names.get_values_for_type(x509.IPAddress))
+        return is_old or not all(there) or bool(lacking)
 
     def request(self) -> str:
         """Make a key for this machine; return a request for a certificate, as PEM."""
@@ -95,8 +96,7 @@ class RayCertificates:
         issuer = x509.load_pem_x509_certificate(authority.encode()).subject
         key = serialization.load_pem_private_key((self._folder / AUTHORITY_KEY).read_bytes(), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - we have made it
-        addresses = [x509.IPAddress(ipaddress.ip_address(each)) for each in dict.fromkeys((address, LOOPBACK))]
-        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *addresses])
+        names = x509.SubjectAlternativeName([x509.DNSName("localhost"), *map(x509.IPAddress, _addresses(address))])
         made = self._builder(_named("claracore node"), issuer).public_key(asked.public_key())
         made = made.add_extension(names, critical=False)
         made = made.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -118,6 +118,15 @@ class RayCertificates:
         text = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
         keep_private(self._folder / name, text)
         return key
+
+
+def _addresses(address: str) -> list[IPv4Address | IPv6Address]:
+    """Return the addresses at which Ray's processes of a machine are reached that has this one.
+
+    For 127.0.0.1 Ray takes the address from which packets would go out (`resolve_ip_for_localhost`, Ray 2.60).
+    """
+    outward = routed_address() if address == LOOPBACK else ""
+    return [ip_address(each) for each in dict.fromkeys((address, LOOPBACK, outward)) if each]
 
 
 def _named(name: str) -> x509.Name:
