@@ -51,8 +51,8 @@ def test_the_page_holds_what_is_seen_of_it_wherever_one_scrolls(page: Page, crow
     opened(page, crowd)
     expect(page.get_by_role("main")).to_contain_text("500 models")
     assert page.evaluate(COUNT) < MOST_ELEMENTS
-    last = page.locator("[data-model='smollm2-8b-q8_0']")
-    page.wait_for_function(TO_THE_END, arg="smollm2-8b-q8_0")
+    last = page.locator("[data-model='smollm2-70b-q8_0']")
+    page.wait_for_function(TO_THE_END, arg="smollm2-70b-q8_0")
     expect(last).to_be_in_viewport()
     expect(page.locator("[data-model='deepseek-r1-distill-0.6b-q2_k']")).to_have_count(0)
     assert page.evaluate(COUNT) < MOST_ELEMENTS
@@ -138,8 +138,8 @@ def test_axe_finds_nothing_in_a_list_in_part(page: Page, crowd: Server) -> None:
 def test_a_phone_scrolls_through_rows_of_another_height(page: Page, crowd: Server) -> None:
     page.set_viewport_size({"width": 390, "height": 760})
     opened(page, crowd)
-    page.wait_for_function(TO_THE_END, arg="smollm2-8b-q8_0")
-    expect(page.locator("[data-model='smollm2-8b-q8_0']")).to_be_in_viewport()
+    page.wait_for_function(TO_THE_END, arg="smollm2-70b-q8_0")
+    expect(page.locator("[data-model='smollm2-70b-q8_0']")).to_be_in_viewport()
     assert page.evaluate(COUNT) < MOST_ELEMENTS
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.wait_for_function(NONE_OVERLAPS)
@@ -152,3 +152,17 @@ def test_the_other_pages_bear_them_too(page: Page, crowd: Server, name: str) -> 
     expect(page.get_by_role("main").get_by_role("heading", level=1)).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
     assert page.evaluate(COUNT) < MOST_ELEMENTS
+
+
+def test_what_loading_any_unloads_is_said_once_and_not_on_each_row(page: Page, crowd: Server) -> None:
+    model = "qwen3-0.6b-q2_k"
+    opened(page, crowd)
+    name = page.get_by_role("searchbox").first
+    name.fill("qwen3 0.6b")
+    page.locator(f"[data-model='{model}'] [data-control=run]").click()
+    state = page.locator(f"[data-model='{model}'] [data-state]")
+    expect(page.get_by_role("main").locator("header.head")).to_contain_text(
+        f"loading another one unloads {model}", timeout=60_000
+    )
+    expect(rows(page).filter(has_text="Will unload")).to_have_count(0)
+    expect(state).to_be_visible()

@@ -88,7 +88,7 @@ def test_two_real_models_share_the_memory_until_one_must_go(page: Page, tmp_path
         assert page.request.post(f"{server.url}/api/config/reload").ok
         assert page.request.post(f"{server.url}/api/models/unload/gemma").ok
         expect(row(page, "gemma").locator(".hint")).to_have_text(
-            re.compile(r"^Will unload smol \(saves \d+ MiB, [\d.]+ m?s to load again\)$")
+            re.compile(r"^Will unload smol \(frees \d+ MiB, [\d.]+ m?s to load again\)$")
         )
         row(page, "gemma").get_by_role("button", name=re.compile("^Load gemma. Will unload smol")).click()
         expect(on(page, "ram").get_by_role("button", name=re.compile("^gemma"))).to_be_visible(timeout=60_000)
@@ -133,7 +133,7 @@ def test_a_load_on_two_cards_is_foreseen(page: Page, carded: Server, two_cards: 
     expect(on(page, "gpu0").get_by_role("button")).to_have_text(["coder 9.0 GiB (declared)"])
     expect(on(page, "gpu1").get_by_role("button")).to_have_count(2)
     expect(bars(page)).to_contain_text("other programs 1.5 GiB, kept free 500 MiB, free 13.0 GiB of 24.0 GiB")
-    expect(row(page, "large")).to_contain_text(re.compile("Will unload coder .saves 10.0 GiB, .* to load again"))
+    expect(row(page, "large")).to_contain_text(re.compile("Will unload coder .frees 10.0 GiB, .* to load again"))
     expect(row(page, "giant")).to_contain_text("Never fits: takes 30.0 GiB of gpu0, where it can have 23.5 GiB")
     expect(row(page, "mute")).to_contain_text("Will unload coder")
 

@@ -1,6 +1,5 @@
 /** What does being in one group mean for these models, in a few words? */
 import type { Group as Rules, Model } from './api/types';
-import type { Group } from './live';
 
 const STAYS = 'not unloaded for others';
 
@@ -9,8 +8,8 @@ export function groupTitle(name: string): string {
   return { '(default)': 'Models without a group', '(peers)': 'Models of other servers' }[name] ?? name;
 }
 
-/** The group's rules, and what loading one of its models would unload if that is the same for all of them. */
-export function groupNote({ models }: Group, rules?: Rules, memoryDecides = false): string {
+/** The rules of a group, where they are one, and what loading one of its models would unload if that is the same for all of them. */
+export function groupNote(models: readonly Model[], rules?: Rules, memoryDecides = false): string {
   if (memoryDecides) return rules?.persistent ? STAYS : '';
   const notes = rules ? ruleNotes(rules) : [];
   const ids = new Set(models.map((model) => model.id));

@@ -89,26 +89,24 @@ test('an older answer changes only what would be unloaded', () => {
 test('a group says its rules and what loading one of it would unload', () => {
   const [a, b] = [model('a', { state: 'ready' }), model('b', { would_unload: ['a'] })];
   const rules = { swap: true, exclusive: true, persistent: false };
-  expect(groupNote({ name: 'g', models: [a, b] }, rules)).toBe('one runs at a time; loading another one unloads a');
-  expect(groupNote({ name: 'g', models: [b] })).toBe('loading one unloads a');
-  expect(groupNote({ name: 'g', models: [a] }, { swap: false, exclusive: false, persistent: true })).toBe(
+  expect(groupNote([a, b], rules)).toBe('one runs at a time; loading another one unloads a');
+  expect(groupNote([b])).toBe('loading one unloads a');
+  expect(groupNote([a], { swap: false, exclusive: false, persistent: true })).toBe(
     'run together; beside other groups; not unloaded for others',
   );
-  expect(groupNote({ name: 'g', models: [a] }, { ...rules, exclusive: false })).toBe(
-    'one runs at a time; beside other groups',
-  );
+  expect(groupNote([a], { ...rules, exclusive: false })).toBe('one runs at a time; beside other groups');
 });
 
 test('where memory decides, a group says only who stays; each row says what a load would bring about', () => {
   const models = [model('b', { would_unload: ['a'] })];
   const rules = { swap: false, exclusive: false, persistent: false };
-  expect(groupNote({ name: 'g', models }, rules, true)).toBe('');
-  expect(groupNote({ name: 'g', models }, { ...rules, persistent: true }, true)).toBe('not unloaded for others');
+  expect(groupNote(models, rules, true)).toBe('');
+  expect(groupNote(models, { ...rules, persistent: true }, true)).toBe('not unloaded for others');
 });
 
 test('when models of a group would unload different ones, each row says so', () => {
   const [b, c] = [model('b', { would_unload: ['a'] }), model('c', { would_unload: ['a', 'x'] })];
-  expect(groupNote({ name: 'g', models: [b, c] })).toBe('');
+  expect(groupNote([b, c])).toBe('');
   expect(differ([b, c])).toBe(true);
   expect(differ([b, b])).toBe(false);
 });
