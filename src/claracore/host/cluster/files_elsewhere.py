@@ -28,6 +28,7 @@ from claracore.core.cluster.elsewhere import (
 )
 from claracore.core.cluster.model import NodeState
 from claracore.core.cluster.part import SharedFile
+from claracore.host.cluster.json_there import json_of
 from claracore.host.cluster.relaying import FileRelay, Giver
 from claracore.host.disk import keep_private, private_folder
 
@@ -157,7 +158,7 @@ class FilesOfNodes:
                 answer = await client.post(PATH, json=wish, timeout=ANSWER_SECONDS)
             if answer.status_code == NOT_FOUND:  # it is older than such questions
                 return [() for _ in sought], False
-            return _answer_of(answer.raise_for_status().json(), sought)
+            return _answer_of(json_of(answer.raise_for_status()), sought)
         except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
             logger.warning("%s does not say which files it has: %s", name, error or type(error).__name__)
             return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import httpx2
+if TYPE_CHECKING:
+    import httpx2  # takes a while
 
 
 def json_of(answer: httpx2.Response) -> Any:  # noqa: ANN401 - JSON

@@ -45,7 +45,6 @@ export type Profiles = schema.ProfilesView;
 export type ActivityRow = schema.Row;
 export type Capture = schema.CaptureView;
 export type ActivityPage = schema.ActivityPage;
-export type ModelStats = schema.ModelStatsView;
 export type Stats = schema.StatsView;
 
 export type LogLine = schema.LineView;

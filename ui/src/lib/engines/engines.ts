@@ -56,11 +56,6 @@ export function shownJobs(jobs: readonly EngineJobView[], dismissed: ReadonlySet
   return jobs.filter((job) => !job.ended || (job === last && job.stage === 'failed' && !dismissed.has(job.id)));
 }
 
-/** The build that an installed one may go back to, or forward. */
-export function othersOf(view: EnginesView): InstalledView[] {
-  return view.engines.filter((each) => !each.in_use);
-}
-
 export type Need = 'none' | 'engine' | 'gpu';
 
 /** What is missing here: an engine, or one that knows the graphics device; the plan may still say that none suits. */
