@@ -1,5 +1,5 @@
 /** What do engines, and builds on their way, say in words? And is one missing here? Pure. */
-import type { EngineJobView, EnginePlanView, EnginesView, InstalledView } from '../api/schema';
+import type { EngineJobView, EnginePlanView, EnginesView } from '../api/schema';
 import { bytes } from '../format';
 
 export const BACKENDS: Record<string, string> = {
