@@ -15,6 +15,7 @@ from claracore.core.cluster.model import (
     NodeLost,
     NodeModel,
     NodeReport,
+    NodeSilent,
     NodeState,
     NodeTold,
     NodeUp,
@@ -27,6 +28,7 @@ from claracore.errors import ClaraCoreError, MachineLost
 from claracore.host.cluster.cluster import Cluster
 from claracore.host.cluster.identity import IDENTITY
 from claracore.host.cluster.machines import Machines
+from claracore.host.cluster.models_known import KnownModels
 from claracore.host.logs.output import OutputRing
 from claracore.host.supervisor.loop import Supervisor
 from claracore.host.supervisor.remote import ClusterRunner
@@ -207,6 +209,47 @@ def test_a_machine_that_sleeps_is_woken_by_a_request_which_waits() -> None:
         assert await waking == Endpoint("127.0.0.2", 5800)
 
     play(conversation)
+
+
+def test_after_a_start_a_machine_that_may_sleep_is_looked_at_and_then_woken() -> None:
+    """Its models are known from before; nobody knows yet whether it sleeps."""
+
+    async def conversation(world: World) -> None:
+        asked = asyncio.create_task(world.ask("desk/x"))
+        looked = asyncio.Event()
+        world.members.on_look = lambda _name: looked.set()
+        await asyncio.sleep(0)
+        assert world.state("desk/x") is ModelState.STARTING
+        assert not world.members.looks
+        world.cluster.take(NodeSilent("desk", 1, "no answer within 2 s"))
+        await looked.wait()
+        world.up("desk", READY)
+        assert await asked == Endpoint("127.0.0.2", 5800)
+
+    play(conversation)
+
+
+def test_what_a_machine_had_is_there_until_it_says_something_else() -> None:
+    async def conversation() -> None:
+        members, listener = Scripted(), Listener()
+        cluster = Cluster(lambda _: members)
+        cluster.known = {
+            "desk": KnownModels("http://127.0.0.2:5800", ("x", "old")),
+            "lap": KnownModels("http://127.0.0.9:5800", ("x",)),  # it was elsewhere
+            "gone": KnownModels("http://127.0.0.4:5800", ("x",)),
+        }
+        cluster.begin(configured(), listener)
+        assert listener.found == [{"desk": ("x", "old")}]
+        cluster.take(NodeLost("desk", 1, "gone"))
+        assert listener.found == [{"desk": ("x", "old")}]
+        assert cluster.known_now() == {"desk": cluster.known["desk"]}
+        cluster.take(NodeUp("desk", 2))
+        cluster.take(NodeTold("desk", 2, NodeReport(NodeKind.CLARACORE, (READY,))))
+        assert listener.found[1:] == [{"desk": ("x",)}]
+        assert cluster.known_now() == {"desk": KnownModels("http://127.0.0.2:5800", ("x",))}
+        await cluster.close()
+
+    asyncio.run(conversation())
 
 
 def test_what_is_found_is_told_once_and_nothing_of_ourselves() -> None:

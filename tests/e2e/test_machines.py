@@ -134,6 +134,22 @@ def test_a_machine_dies_with_requests_in_it_and_comes_back(machines: Machines) -
 TOGETHER = "groups: {all: {swap: false, members: [x, y]}}\n"
 
 
+def test_the_models_of_a_machine_that_is_away_are_known_after_a_start(machines: Machines) -> None:
+    known = machines.folder / "a/state/claracore/models-of-machines.json"
+    machines.start("b", f"  x: {{cmd: '{fake()}'}}")
+    head = machines.start_head()
+    until(lambda: "b/x" in listed(head) and known.exists())
+    machines.kill("b")
+    assert head.end() == 0
+    head = machines.start_head()
+    until(lambda: "b/x" in listed(head))
+    machines.until_state("b", "lost")
+    refused = head.chat("x")
+    assert (refused.status, refused.json["error"]["code"]) == (503, "machine_lost")
+    machines.start("b", f"  x: {{cmd: '{fake()}'}}")
+    until(lambda: head.chat("x").status == 200)
+
+
 def places(head: Instance, name: str) -> list[str]:
     return [row["reason"] for row in head.ask("GET", f"/api/places/{name}").json["places"]]
 

@@ -12,6 +12,7 @@ from claracore.core.cluster.signs import AnswersHeard
 from claracore.host.cluster.files_elsewhere import FilesOfNodes
 from claracore.host.cluster.held_files import Shelves
 from claracore.host.cluster.model_files import FilesOfModels
+from claracore.host.cluster.models_known import ModelsKnown
 from claracore.host.cluster.nodes_file import NodesFile
 from claracore.host.cluster.part_sender import PartSender
 from claracore.host.library.destinations import Destinations
@@ -70,6 +71,7 @@ class MachineNews:
         self._gateway = gateway
         self._announcer = announcer
         file, self.ray = NodesFile(installation.state_dir), RayHere(runtime, installation)
+        self._known = ModelsKnown(installation.state_dir)
         self.own_head = OwnHead(file, self.ray, keys)
         """Which machine this one has joined."""
         self.joined = JoinedNodes(file, self.ray, runtime, installation)
@@ -87,6 +89,7 @@ class MachineNews:
 
     async def begin(self) -> None:
         """Follow the machines that the configuration in force names, and those that have joined."""
+        self._machines.cluster.known = await asyncio.to_thread(self._known.load)
         self._machines.cluster.begin(self._configuration.now.config, self)
         self.apply(self._configuration.now.config)
         try:
@@ -155,6 +158,7 @@ class MachineNews:
                 self._found = None
                 changes = await self._configuration.models_found(found)
                 logger.info("models of other machines: %s", changes.summary)
+                await asyncio.to_thread(self._known.save, self._machines.cluster.known_now())
         except Exception:
             logger.exception("the models of other machines could not be taken over")
         finally:

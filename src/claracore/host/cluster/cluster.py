@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -30,6 +30,7 @@ from claracore.core.config.model import Config
 from claracore.core.config.routing import PeerConfig, WakeConfig
 from claracore.host.cluster.identity import IDENTITY
 from claracore.host.cluster.members import Membership, Reservations
+from claracore.host.cluster.models_known import KnownModels
 from claracore.host.cluster.wake import send_magic_packet
 from claracore.types import ModelState
 
@@ -80,6 +81,8 @@ class Cluster:
         """Set when all are followed that were, before this start too."""
         self.reservations: Reservations | None = None
         """Who reserves nodes for models that several of them run."""
+        self.known: Mapping[str, KnownModels] = {}
+        """What machines had before this start, by their names."""
         self._new_membership = new_membership
         self._membership: Membership | None = None
         self.peers: Mapping[str, PeerConfig] = {}
@@ -114,11 +117,22 @@ class Cluster:
         if self._membership is None and self.peers:
             self._membership = self._new_membership(self._witness)
             self._following = asyncio.create_task(self._follow(self._membership), name="follow the other machines")
-        for name in self.peers.keys() - self.nodes.keys():
-            self.nodes[name] = unheard(name, asyncio.get_running_loop().time())
+        self._await(self.peers.keys() - self.nodes.keys())
         if self._membership is not None and self.peers != self._followed:
             self._followed = self.peers
             self._membership.reconfigure(self.peers)
+
+    def _await(self, names: Iterable[str]) -> None:
+        """Take in machines that are followed from now on; they have what they had, until they say something else."""
+        is_news = False
+        for name in names:
+            self.nodes[name] = unheard(name, asyncio.get_running_loop().time())
+            known = self.known.get(name)
+            if known is not None and known.url == self.peers[name].proxy:
+                self._models[name] = {model: NodeModel(model) for model in known.models}
+                is_news = True
+        if is_news and self._listener is not None:
+            self._listener.models_found(self.found())
 
     def _witness(self, name: str) -> Witness:
         """Return what is known of a node from elsewhere: what comes from there says more than Ray."""
@@ -205,6 +219,13 @@ class Cluster:
         reported = tuple(model if each.name == model.name else each for each in report.models)
         self.nodes[node.name] = replace(node, report=replace(report, models=reported))
         self._has_changed(node.name)
+
+    def known_now(self) -> dict[str, KnownModels]:
+        """Return what each machine has that is followed, to be known after the next start."""
+        found = self._models.items()
+        return {
+            name: KnownModels(self.peers[name].proxy, tuple(models)) for name, models in found if name in self.peers
+        }
 
     def found(self) -> dict[str, tuple[str, ...]]:
         """Return the models of each node, by its name, in the order in which it lists them."""

@@ -16,7 +16,7 @@ from typing import Final
 
 from claracore.core.cluster.model import Fit, Node, NodeModel, NodeState
 from claracore.core.cluster.wanted import LONGEST_WAIT_SECONDS
-from claracore.core.cluster.watch import WitnessOf
+from claracore.core.cluster.watch import NOT_HEARD_YET, WitnessOf
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.fixed import endpoint_of
 from claracore.errors import ClaraCoreError, MachineLost
@@ -32,6 +32,7 @@ from claracore.types import Endpoint, ModelState
 
 logger = logging.getLogger("claracore.cluster")
 
+FIRST_LOOK_SECONDS: Final = 10.0
 WAKE_AGAIN_SECONDS: Final = 5.0
 """A packet may be lost, and a network card may still be settling down."""
 
@@ -54,7 +55,8 @@ class RemoteRun:
         """Be ready while the node is there, until the end is ordered."""
         self._cluster.watch(self._node_name, self._news.set)
         try:
-            if self._is_lost() and not await self._woken():
+            await self._looked_at()
+            if self._is_away() and not await self._woken():
                 return Outcome(None if self._stop.given else self._lost())
             if self._lacks_files() and not await self._files_came():
                 return Outcome(None if self._stop.given else self._not_there())
@@ -69,6 +71,20 @@ class RemoteRun:
 
     def _node(self) -> Node | None:
         return self._cluster.nodes.get(self._node_name)
+
+    async def _looked_at(self) -> None:
+        """Wait until the node was looked at since the start; nobody knows before whether it sleeps."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FIRST_LOOK_SECONDS):
+                while not self._stop.given and (node := self._node()) is not None and node.why == NOT_HEARD_YET:
+                    await self._news_or_stop(None)
+
+    def _is_away(self) -> bool:
+        """Whether it is lost, or may sleep: it can be woken, and has not been heard since the start."""
+        node = self._node()
+        if node is None or node.state is NodeState.UP or self._cluster.wakes(self._node_name) is None:
+            return self._is_lost()
+        return node.state is NodeState.LOST or node.report is None
 
     def _is_lost(self) -> bool:
         node = self._node()
@@ -115,13 +131,13 @@ class RemoteRun:
         self._listener.reported(self._model.id)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wake.wait_seconds):
-                while not self._stop.given and self._is_lost():
+                while not self._stop.given and self._is_away():
                     try:
                         self._cluster.wake(self._node_name)
                     except OSError as error:
                         logger.warning("machine %s could not be woken: %s", self._node_name, error)
                     await self._news_or_stop(WAKE_AGAIN_SECONDS)
-        return not self._stop.given and not self._is_lost()
+        return not self._stop.given and not self._is_away()
 
     async def _news_or_stop(self, seconds: float | None) -> None:
         await self._stop.or_done(news := asyncio.ensure_future(self._news.wait()), seconds)

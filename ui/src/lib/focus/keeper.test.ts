@@ -1,17 +1,19 @@
 // @vitest-environment jsdom
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Keeper } from './keeper';
 
 let end = () => {};
 beforeEach(() => {
+  vi.useFakeTimers();
   end = new Keeper().follow(document);
 });
 afterEach(() => {
   end();
   document.body.replaceChildren();
+  vi.useRealTimers();
 });
 
-const settled = () => new Promise((done) => setTimeout(done, 5));
+const settled = () => vi.advanceTimersByTimeAsync(5);
 const the = (id: string) => document.getElementById(id) as HTMLButtonElement;
 
 function page(html: string, focused: string) {
