@@ -25,9 +25,9 @@ SIZES = ("0.6B", "1.7B", "4B", "8B", "14B", "32B", "70B")
 QUANTIZATIONS = ("Q2_K", "Q3_K_M", "IQ4_XS", "Q4_K_M", "Q5_K_M", "Q6_K", "Q8_0", "F16")
 
 
-def configuration(folder: Path, models: int, *, start_port: int) -> str:
+def configuration(folder: Path, models: int, *, start_port: int, engine: str = ENGINE) -> str:
     """Return one of so many models (560 at most), and write their files: real headers, and a hole for the weights."""
-    lines = [f"startPort: {start_port}", f"macros: {{engine: '{ENGINE}'}}", "models:"]
+    lines = [f"startPort: {start_port}", f"macros: {{engine: '{engine}'}}", "models:"]
     for (family, size), quantization in islice(product(product(FAMILIES, SIZES), QUANTIZATIONS), models):
         id_ = f"{family} {size} {quantization}".lower().replace(" ", "-")
         path = folder / f"{id_}.gguf"

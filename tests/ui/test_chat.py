@@ -232,7 +232,8 @@ def test_an_answer_fits_a_phone_and_its_formulas_are_typeset(page: Page, parrots
     assert len(set(sizes)) == 3, sizes
     page.screenshot(path=ARTEFACTS / "chat-rich.png")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.get_by_role("group", name="Messages").evaluate("e => e.scrollTo(0, 0)")
+    by_hand = "e => { e.dispatchEvent(new WheelEvent('wheel')); e.scrollTo(0, 0); }"
+    page.get_by_role("group", name="Messages").evaluate(by_hand)
     wide = "e => e.scrollWidth - e.clientWidth"
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.get_by_role("group", name="Messages").evaluate(wide) == 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from fakes.ports import free_run
 from ui.many import configuration
-from ui.stand import ARTEFACTS, AXE, Server, serving
+from ui.stand import ARTEFACTS, AXE, FAKE, Server, serving
 
 MODELS = 500
 MOST_ELEMENTS = 2_500
@@ -154,15 +155,14 @@ def test_the_other_pages_bear_them_too(page: Page, crowd: Server, name: str) -> 
     assert page.evaluate(COUNT) < MOST_ELEMENTS
 
 
-def test_what_loading_any_unloads_is_said_once_and_not_on_each_row(page: Page, crowd: Server) -> None:
+def test_what_loading_any_unloads_is_said_once_and_not_on_each_row(page: Page, tmp_path: Path) -> None:
     model = "qwen3-0.6b-q2_k"
-    opened(page, crowd)
-    name = page.get_by_role("searchbox").first
-    name.fill("qwen3 0.6b")
-    page.locator(f"[data-model='{model}'] [data-control=run]").click()
-    state = page.locator(f"[data-model='{model}'] [data-state]")
-    expect(page.get_by_role("main").locator("header.head")).to_contain_text(
-        f"loading another one unloads {model}", timeout=60_000
-    )
-    expect(rows(page).filter(has_text="Will unload")).to_have_count(0)
-    expect(state).to_be_visible()
+    text = configuration(tmp_path, 12, start_port=free_run(20).start, engine=FAKE)
+    with serving(tmp_path, text) as server:
+        opened(page, server)
+        page.get_by_role("searchbox").first.fill("qwen3 0.6b")
+        page.locator(f"[data-model='{model}'] [data-control=run]").click()
+        expect(page.locator(f"[data-model='{model}'] [data-state]")).to_have_attribute("data-state", "ready")
+        said = page.get_by_role("main").locator("header.head")
+        expect(said).to_contain_text(f"loading another one unloads {model}")
+        expect(rows(page).locator("p.hint")).to_have_count(0)

@@ -72,6 +72,7 @@ class MachineNews:
         self._announcer = announcer
         file, self.ray = NodesFile(installation.state_dir), RayHere(runtime, installation)
         self._known = ModelsKnown(installation.state_dir)
+        runtime.machines.cluster.known = self._known.load()
         self.own_head = OwnHead(file, self.ray, keys)
         """Which machine this one has joined."""
         self.joined = JoinedNodes(file, self.ray, runtime, installation)
@@ -89,7 +90,6 @@ class MachineNews:
 
     async def begin(self) -> None:
         """Follow the machines that the configuration in force names, and those that have joined."""
-        self._machines.cluster.known = await asyncio.to_thread(self._known.load)
         self._machines.cluster.begin(self._configuration.now.config, self)
         self.apply(self._configuration.now.config)
         try:

@@ -162,7 +162,7 @@ class Live {
     const back = status === 'live';
     this.status = status;
     this.retryAt = retryAt;
-    this.locked = status === 'locked' || (this.locked && !back);
+    this.locked = status === 'locked' || (this.locked && !back && status !== 'limited');
     if (status === 'limited' || back || this.locked) this.limited = status === 'limited';
     if (back || this.limited) this.typed = false;
     if (status === 'limited') void this.#list();
