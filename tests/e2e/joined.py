@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,18 @@ from fakes.ports import free_port
 
 X = f"models:\n  x: {{cmd: '{fake()}'}}\n"
 NONE = "models:\n  z: {cmd: 'none ${PORT}'}\n"
+
+
+@contextmanager
+def one_joined(folder: Path, models: str) -> Iterator[Joined]:
+    """Run a head without models, and a node with these that has joined it as `desk`; its `x` answers."""
+    with ExitStack() as stack:
+        found = Joined(folder, stack)
+        found.start("head", NONE)
+        found.start("node", models)
+        found.join_well("node", "desk")
+        found.until_up()
+        yield found
 
 
 class Joined:

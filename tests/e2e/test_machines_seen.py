@@ -5,12 +5,12 @@ from __future__ import annotations
 import http.client
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 
 import pytest
 
 from e2e.instance import fake, until
-from e2e.joined import NONE, Joined
+from e2e.joined import Joined, one_joined
 from e2e.ports import claracore
 
 LINE = "printed on the node"
@@ -23,12 +23,7 @@ models:
 
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Joined]:
-    with ExitStack() as stack:
-        found = Joined(tmp_path_factory.mktemp("seen"), stack)
-        found.start("head", NONE)
-        found.start("node", MODELS)
-        found.join_well("node", "desk")
-        found.until_up()
+    with one_joined(tmp_path_factory.mktemp("seen"), MODELS) as found:
         yield found
 
 

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from e2e.joined import NONE, Joined, X
+from e2e.joined import Joined, X, one_joined
 
 
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Joined]:
-    with ExitStack() as stack:
-        found = Joined(tmp_path_factory.mktemp("elsewhere"), stack)
-        found.start("head", NONE)
-        found.start("node", X)
-        found.join_well("node", "desk")
-        found.until_up()
+    with one_joined(tmp_path_factory.mktemp("elsewhere"), X) as found:
         yield found
 
 
