@@ -56,7 +56,8 @@ def test_a_profile_is_chosen_where_there_are_some(page: Page, tmp_path: Path) ->
         expect(page.get_by_label("Group (peers)")).to_contain_text("Models of other servers")
         expect(row(page, "box/big")).to_contain_text("box: big")
         choice = page.get_by_label("Profile")
-        choice.select_option("work")
+        with page.expect_response("**/api/profiles/active"):
+            choice.select_option("work")
         expect(choice).to_have_value("work")
         page.reload()
         expect(choice).to_have_value("work")

@@ -58,6 +58,7 @@ def test_a_model_is_loaded_and_unloaded(page: Page, parrots: Server) -> None:
 def test_a_log_is_opened_and_a_port_explained(page: Page, parrots: Server) -> None:
     opened(page, parrots, "chat")
     page.keyboard.type("log gemma")
+    expect(chosen(page)).to_contain_text("Log of gemma")  # the models may not be known yet
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("/ui/logs/gemma$"))
     page.keyboard.press("Control+k")

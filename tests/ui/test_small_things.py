@@ -58,6 +58,7 @@ def test_a_load_that_waits_for_another_is_called_off(page: Page, stand: Server) 
     expect(row(page, "next").locator("[data-state]")).to_have_text("stopped")
     expect(row(page, "slow").locator("[data-state]")).to_have_attribute("data-state", "starting")
     row(page, "slow").locator("[data-control=run]").click()
+    expect(row(page, "slow").locator("[data-state]")).to_have_attribute("data-state", "stopped")
 
 
 def test_in_a_low_window_every_page_and_the_colours_are_reached(page: Page, stand: Server) -> None:

@@ -96,6 +96,7 @@ def test_a_button_shows_what_it_changes_does_it_and_takes_it_back(page: Page, tm
         written = dialog.get_by_role("button", name="Write and load")
         expect(written).to_be_enabled()  # `press` does not wait for what it has worked out
         written.press("Enter")
+        page.get_by_text("is written, and it is loaded").hover()  # what is pointed at stays while it loads
         expect(row(page, "flag").locator("[data-state]")).to_have_attribute("data-state", "ready", timeout=60_000)
         expect(failure).to_have_count(0)
         expect(row(page, "flag").locator("[data-control=run]")).to_be_focused()

@@ -26,6 +26,7 @@ from claracore.errors import ModelNotFound
 from claracore.host.cluster.cluster import OURSELVES
 from claracore.host.cluster.identity import IDENTITY
 from claracore.http.api.dependencies import FetchingDep, GrantDep, HistoryDep, OwnHeadDep, PartDoorDep, RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.node_configuration import NodeConfigurationView, NodePartView, configuration_of, part_here
 from claracore.http.api.node_files import NodeFileView, file_view, whole
 from claracore.http.api.node_ranks import ranks_at, ranks_here
@@ -175,7 +176,7 @@ async def node(
     )
 
 
-@router.get("/api/nodes")
+@router.get("/api/nodes", dependencies=SNAPSHOT)
 async def nodes(runtime: RuntimeDep, history: HistoryDep, own_head: OwnHeadDep) -> NodesView:
     """List this machine and those that it follows, with their models."""
     found = [_local(runtime, history), *(_view(runtime, each) for each in _followed(runtime))]

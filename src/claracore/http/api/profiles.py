@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from claracore.errors import NotFound
 from claracore.http.api.dependencies import EventsDep, RuntimeDep
+from claracore.http.api.events.snapshot import SNAPSHOT
 
 router = APIRouter(prefix="/api/profiles", tags=["models"])
 
@@ -34,7 +35,7 @@ class Wish(BaseModel):
     name: str | None
 
 
-@router.get("")
+@router.get("", dependencies=SNAPSHOT)
 async def profiles(runtime: RuntimeDep) -> ProfilesView:
     """List the profiles."""
     views = [

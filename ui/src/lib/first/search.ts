@@ -1,12 +1,14 @@
 /** How is the hub asked while somebody types? Not for every letter, and what is outdated is given up. */
 
+import { Latest } from '../api/latest';
+
 export const LEAST_LETTERS = 2;
 /** More are not sent: nothing is called so. */
 export const MOST_LETTERS = 200;
 const PAUSE_MS = 250;
 
 export class Typed {
-  #outdated = new AbortController();
+  #latest = new Latest();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Asks, after a pause if more may be typed `soon`; the answers of what was asked before do not come any more. */
@@ -17,20 +19,12 @@ export class Typed {
     soon = false,
   ): void {
     this.stop();
-    const own = (this.#outdated = new AbortController());
-    this.#timer = setTimeout(
-      () =>
-        call(own.signal).then(
-          (answer) => own.signal.aborted || take(answer),
-          (reason) => own.signal.aborted || fail(reason),
-        ),
-      soon ? PAUSE_MS : 0,
-    );
+    this.#timer = setTimeout(() => void this.#latest.ask(call, take, fail), soon ? PAUSE_MS : 0);
   }
 
   stop(): void {
     clearTimeout(this.#timer);
-    this.#outdated.abort();
+    this.#latest.stop();
   }
 }
 

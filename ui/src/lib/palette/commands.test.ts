@@ -57,8 +57,6 @@ describe('what is meant', () => {
     expect(matching(found, '').shown.length).toBe(MOST_SHOWN);
     expect(howMany(matching(found, ''))).toBe('the first 40 of 2,007');
     expect(howMany(matching(found, 'load m499'))).toBe('2 found');
-    const begun = performance.now();
     expect(matching(found, 'load m499').shown[0]!.title).toBe('Load m499');
-    expect(performance.now() - begun).toBeLessThan(50);
   });
 });
