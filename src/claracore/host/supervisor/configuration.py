@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,8 @@ class Configuration:
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
+        self._wished_engine = prepared.config.engine
+        self._finding = threading.Lock()
         self.on_engine: Callable[[], None] = lambda: None
         """Who is told that the engine was looked for again."""
         if commands.builds is not None:
@@ -238,7 +241,7 @@ class Configuration:
 
     async def _learn_and_take_over(self, prepared: Prepared, changes: Changes) -> None:
         if "engine" in changes.settings:
-            self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
+            await asyncio.to_thread(self._take_engine, prepared.config.engine)
         await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
         self._take_over(prepared, changes)
 
@@ -249,8 +252,14 @@ class Configuration:
 
     def find_engine_again(self) -> None:
         """Do so at once; blocking, in whichever thread, as is what `on_engine` does then."""
-        self._commands.engine = self._find_engine(self.now.config.engine)
+        self._take_engine()
         self.on_engine()
+
+    def _take_engine(self, *wish: str | None) -> None:
+        # One at a time: who looked first, and was slow, must not put an older find in the place of a newer one.
+        with self._finding:
+            (self._wished_engine,) = wish or (self._wished_engine,)
+            self._commands.engine = self._find_engine(self._wished_engine)
 
     async def ray_comes(self, role: RayRole) -> None:
         """Have no model given a port of Ray's, which is about to run as whose `role` says; a server keeps what it has.
