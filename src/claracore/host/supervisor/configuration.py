@@ -187,17 +187,18 @@ class Configuration:
         so that each gets what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
         what `edit` raises; then nothing has changed.
         """
-        file = self.sources.one_file()
+        file, found = self.sources.one_file(), list[Changes]()
 
         def checked(old: str | None) -> str:
             text = edit(old)
-            self.check(self.sources.with_text(text))
+            found.append(self.check(self.sources.with_text(text))[1])
             return text
 
         async with self._writing:
             # In a thread: it waits for other processes, and for the disk.
             written = await asyncio.to_thread(files.change, file, checked, expected=expected)
-            return written, await self.reload()
+            await self.reload()  # finds nothing new where whoever watches the file was quicker
+            return written, found[-1]
 
     async def reload(self) -> Changes:
         """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed.
@@ -216,8 +217,8 @@ class Configuration:
                 self.rejected = error.findings
                 self._reloaded()
                 raise
-            self.rejected, self.part_refused = (), ("", "")
             await self._learn_and_take_over(prepared, changes)
+            self.rejected, self.part_refused = (), ("", "")
             self._reloaded()
             return changes
 
@@ -235,8 +236,8 @@ class Configuration:
                 self.part_refused = (part.part.revision, words(error))
                 raise
             await asyncio.to_thread(keep)
-            self.part_refused = (NO_PART, "")
             await self._learn_and_take_over(prepared, changes)
+            self.part_refused = (NO_PART, "")
             return changes
 
     async def _learn_and_take_over(self, prepared: Prepared, changes: Changes) -> None:
