@@ -11,6 +11,7 @@ import pytest
 from claracore.errors import Conflict
 from claracore.host.library import downloads
 from claracore.host.library.download import Download, DownloadStatus, NoSuchDownload
+from claracore.host.library.download_files import delete_fetched
 from claracore.host.library.views import download_view
 from claracore.host.store.downloads import DownloadStoreOnDisk
 from fakes.fake_hub import FakeHub, Fault
@@ -84,12 +85,12 @@ def test_what_is_fetched_anew_is_not_deleted_by_the_removal_before(
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = Fault(hold_after=1_200_000), Fault(hold_after=600_000)
-    delete, has_begun = downloads.delete_fetched, threading.Event()
+    has_begun = threading.Event()
     hub.faults += [first, second]
 
     def delete_late(download: Download) -> None:
         has_begun.wait(0.5)  # an upper bound on waiting for nothing
-        delete(download)
+        delete_fetched(download)
 
     monkeypatch.setattr(downloads, "delete_fetched", delete_late)
 
