@@ -33,7 +33,7 @@ def test_answers_that_come_after_a_page_was_left(page: Page, parrots: Server, na
     state = page.get_by_role("main").locator("[data-model=smollm2]").get_by_text("ready")
     page.goto(f"{parrots.url}/ui/models")
     expect(page.get_by_role("navigation").get_by_role("status")).to_contain_text("Live")
-    page.route(re.compile(r"/(api|v1)/(?!events)"), lambda route: held.append(route))
+    page.route(re.compile(r"/(api|v1)/(?!events)"), lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
     with page.expect_request(lambda request: PAGES[name] in request.url):
         page.evaluate(
             "to => { history.pushState(null, '', to); dispatchEvent(new PopStateEvent('popstate')) }", f"/ui/{name}"
