@@ -101,8 +101,11 @@ class ConfigurationListener(Protocol):
     def apply(self, prepared: Prepared, changes: Changes) -> None:
         """Act by another configuration. What is raised keeps the former one in force."""
 
-    def reloaded(self) -> None:
-        """Note that the files were read again and had something to say: taken over, or rejected."""
+    async def reloaded(self) -> None:
+        """Note that the files were read again and had something to say: taken over, or rejected.
+
+        What takes a while to be done about it is done when this returns.
+        """
 
 
 class Configuration:
@@ -187,17 +190,18 @@ class Configuration:
         so that each gets what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
         what `edit` raises; then nothing has changed.
         """
-        file = self.sources.one_file()
+        file, found = self.sources.one_file(), list[Changes]()
 
         def checked(old: str | None) -> str:
             text = edit(old)
-            self.check(self.sources.with_text(text))
+            found.append(self.check(self.sources.with_text(text))[1])
             return text
 
         async with self._writing:
             # In a thread: it waits for other processes, and for the disk.
             written = await asyncio.to_thread(files.change, file, checked, expected=expected)
-            return written, await self.reload()
+            await self.reload()  # finds nothing new where whoever watches the file was quicker
+            return written, found[-1]
 
     async def reload(self) -> Changes:
         """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed.
@@ -214,11 +218,11 @@ class Configuration:
                 prepared, changes = await asyncio.to_thread(self.check, texts)
             except ConfigError as error:
                 self.rejected = error.findings
-                self._reloaded()
+                await self._reloaded()
                 raise
-            self.rejected, self.part_refused = (), ("", "")
             await self._learn_and_take_over(prepared, changes)
-            self._reloaded()
+            self.rejected, self.part_refused = (), ("", "")
+            await self._reloaded()
             return changes
 
     async def take_part(self, part: TakenPart, keep: Callable[[], None]) -> Changes:
@@ -235,8 +239,8 @@ class Configuration:
                 self.part_refused = (part.part.revision, words(error))
                 raise
             await asyncio.to_thread(keep)
-            self.part_refused = (NO_PART, "")
             await self._learn_and_take_over(prepared, changes)
+            self.part_refused = (NO_PART, "")
             return changes
 
     async def _learn_and_take_over(self, prepared: Prepared, changes: Changes) -> None:
@@ -304,9 +308,9 @@ class Configuration:
                 self._ranks = former
                 raise
 
-    def _reloaded(self) -> None:
+    async def _reloaded(self) -> None:
         for listener in self._listeners:
-            listener.reloaded()
+            await listener.reloaded()
 
     def _take_over(self, prepared: Prepared, changes: Changes) -> None:
         """Let another configuration be the one in force, and act. Raises what a listener does; then the old one is."""
