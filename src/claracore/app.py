@@ -318,10 +318,7 @@ class App:
 
     def _hold_ports(self) -> None:
         log_findings(self.keeper.hold_all())
-        try:
-            save_history(self.options.state_dir, self.options.sources.key, self.keeper.plan)
-        except OSError as error:
-            logger.warning("the ports could not be remembered for the next start: %s", error)
+        save_history(self.options.state_dir, self.options.sources.key, self.keeper.plan)
 
     # --- what runs beside serving -----------------------------------------------------------------------------------
 

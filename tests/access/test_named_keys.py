@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +13,7 @@ from claracore.errors import BadRequest, NotFound
 from claracore.host.store.files import FileUnusable
 from claracore.http.access.key_file import KeyFile
 from claracore.http.access.keyring import KeyRing
-from claracore.http.access.keys import Right
+from claracore.http.access.keys import NamedKey, Right
 from claracore.http.access.named_keys import NamedKeys
 
 
@@ -75,3 +77,45 @@ def test_a_damaged_file_opens_no_door(tmp_path: Path) -> None:
     assert [key.name for key in ring.named] == ["dan"], "those that were read last stay"
     with pytest.raises(FileUnusable):
         named_keys(KeyRing(), tmp_path)
+
+
+class FileReadLate(KeyFile):
+    """What is read after a removal is handed in when something else has happened."""
+
+    def __init__(self, folder: Path, meanwhile: Callable[[], None]) -> None:
+        super().__init__(folder)
+        self.meanwhile, self.is_removed = meanwhile, False
+
+    def remove(self, name: str) -> None:
+        super().remove(name)
+        self.is_removed = True
+
+    def load(self) -> tuple[NamedKey, ...]:
+        found = super().load()
+        if self.is_removed:
+            self.is_removed = False
+            self.meanwhile()
+        return found
+
+
+def test_what_was_seen_in_the_file_is_not_forgotten_for_what_was_read_before(tmp_path: Path) -> None:
+    KeyFile(tmp_path).add("ann", [Right.ADMIN])
+
+    async def story() -> None:
+        ring, loop = KeyRing(), asyncio.get_running_loop()
+
+        def another_is_added_and_seen() -> None:
+            KeyFile(tmp_path).add("cleo", [Right.ADMIN])
+            seen = threading.Event()
+            loop.call_soon_threadsafe(ring.look, 0.0)
+            loop.call_soon_threadsafe(seen.set)
+            if threading.current_thread() is not threading.main_thread():  # else it is seen afterwards
+                assert seen.wait(20)
+
+        names: Any = Names()
+        keys = NamedKeys(ring, FileReadLate(tmp_path, another_is_added_and_seen), names)
+        await keys.remove("ann")
+        ring.look(0.0)
+        assert [key.name for key in ring.named] == ["cleo"]
+
+    asyncio.run(story())

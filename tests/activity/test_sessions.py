@@ -24,7 +24,15 @@ def test_the_first_header_that_says_something(lines: list[bytes], session: str |
 
 
 def test_nothing_is_wanted() -> None:
-    assert SessionReader().session_of([b"X-Session-Id: a"]) is None
+    assert SessionReader().session_of([b"X-Session-Id: a"], b"mine") is None
+
+
+def test_the_id_of_a_request_is_its_session_where_the_configuration_names_its_header() -> None:
+    lines = [b"Host: h"]
+    sessions = SessionReader(["X-Request-ID", "X-Task"])
+    asked: list[tuple[list[bytes], bytes]] = [(lines, b"one"), (lines, b""), (lines, b"two"), ([b"X-Task: a"], b"one")]
+    assert [sessions.session_of(*each) for each in asked] == ["one", None, "two", "a"]
+    assert SessionReader(WANTED).session_of(lines, b"one") is None
 
 
 def test_each_request_has_its_own() -> None:

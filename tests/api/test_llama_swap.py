@@ -17,7 +17,7 @@ TEXT = f"""
 includeAliasesInList: true
 startPort: {free_run(8).start}
 performance: {{every: 5s}}
-ui: {{activity: {{session_id: [" X-Task "]}}}}
+ui: {{activity: {{session_id: [" X-Task ", X-Request-Id]}}}}
 groups: {{all: {{swap: false, members: [a, b]}}}}
 routing: {{scheduler: {{settings: {{fifo: {{priority: {{a: 3}}}}}}}}}}
 models:
@@ -111,6 +111,10 @@ def test_activity(server: Instance) -> None:
     assert [(each["model"], each["session"], each["selector"], each["priority"]) for each in ours] == [
         ("a", "seven", "warmed", 3)
     ]
+    for own in ({}, {"X-Request-Id": "job-1"}):
+        assert server.ask("POST", "/v1/chat/completions", wish, own).status == 200
+    [mine, nobodys, _] = server.ask("GET", "/api/activity?limit=3").json["data"]
+    assert (mine["session"], mine["request_id"], nobodys["session"]) == ("job-1", "job-1", None)
     assert server.ask("POST", "/v1/embeddings", {"model": "b", "input": "x"}).status == 200
     assert activity(server)["metadata"] == {"fifo_priority": "0"}
 
@@ -191,6 +195,7 @@ def test_requests_in_flight(server: Instance) -> None:
                 name: upsert["req_headers"][name] for name in ("Authorization", "X-Api-Key", "X-Secret", "X-Task")
             }
             assert masked == {**dict.fromkeys(masked, "[REDACTED]"), "X-Task": "t"}
+            assert "X-Request-Id" not in upsert["req_headers"], "the client has sent none"
             assert upsert["elapsed_ms"] >= 0
             assert server.ask("POST", f"/api/inflight/{upsert['id']}/cancel").status == 200
             told(lines, "inflight", lambda data: data == {"operation": "remove", "id": upsert["id"]})

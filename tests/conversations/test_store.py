@@ -46,7 +46,7 @@ def test_what_was_cut_short_is_not_kept(tmp_path: Path) -> None:
     assert list(ConversationStore(tmp_path).of("m")) == [one]
 
 
-@pytest.mark.parametrize("raw", [b"", b"[{}]", b"nonsense", b'[{"model": "other"}]', b"\xff"])
+@pytest.mark.parametrize("raw", [b"[{}]", b'[{"model": "other"}]', b"[" * 100_000])
 def test_a_list_that_cannot_be_read_is_that_of_nothing(tmp_path: Path, raw: bytes) -> None:
     store = ConversationStore(tmp_path)
     put(store, "m", "one")

@@ -485,6 +485,30 @@ async def test_a_job_can_be_cancelled_and_goes_on_later(
     await jobs.close()
 
 
+@in_a_loop
+async def test_a_job_has_finished_when_the_next_start_takes_what_it_installed(
+    manager: EngineManager, stand: Stand
+) -> None:
+    stand.add("b1000", build(1000))
+    told, gate = asyncio.Event(), asyncio.Event()
+    seen: list[EngineStage] = []
+
+    async def in_force() -> None:
+        told.set()
+        await gate.wait()
+
+    jobs = EngineJobs(manager, lambda job: seen.append(job.stage), in_force)
+    begun = jobs.begin("install", EngineWish(version="b1000"))
+    await told.wait()
+    assert begun.stage is EngineStage.TRYING
+    with pytest.raises(Conflict, match="b1000-cpu is installed"):
+        jobs.cancel(begun.id)
+    assert EngineStage.FINISHED not in seen
+    gate.set()
+    assert (await jobs.ended(begun.id)).stage is EngineStage.FINISHED
+    await jobs.close()
+
+
 KILLED = """
 import asyncio, sys
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -16,6 +17,10 @@ from claracore.host.footprints.remembered import FILE, MOST_COMMANDS, Remembered
 
 def taken(size: int, at: float = 1.0, file: str = "/m.gguf") -> MeasuredCommand:
     return MeasuredCommand("m", file, ({"ram": size},), at, {"ram": GIB}, "cpu", 4096)
+
+
+def no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_another_start_and_another_instance_know_it(tmp_path: Path) -> None:
@@ -38,7 +43,7 @@ def test_the_oldest_are_forgotten(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"version": 9, "commands": {}}', b"\xff\xfe", b'{"version":1}'])
+@pytest.mark.parametrize("text", [b"[]", b'{"version": 9, "commands": {}}', b"[" * 100_000])
 def test_what_cannot_be_read_is_measured_anew(tmp_path: Path, text: bytes) -> None:
     (tmp_path / FILE).write_bytes(text)
     remembered = RememberedCommands(tmp_path)
@@ -47,12 +52,15 @@ def test_what_cannot_be_read_is_measured_anew(tmp_path: Path, text: bytes) -> No
     assert "a" in RememberedCommands(tmp_path).commands
 
 
-def test_a_disk_that_refuses(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    (tmp_path / "state").write_text("no folder")
-    remembered = RememberedCommands(tmp_path / "state")
+def test_a_disk_that_is_full_counts_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    remembered = RememberedCommands(tmp_path)
+    monkeypatch.setattr(Path, "replace", no_room)
     remembered.add("a", taken(5), same_run=False)
-    assert "a" in remembered.commands
-    assert "cannot be remembered" in caplog.text
+    remembered.add("a", taken(7), same_run=False)
+    assert remembered.commands["a"].runs == ({"ram": 5}, {"ram": 7})
+    monkeypatch.undo()
+    remembered.add("b", taken(9), same_run=False)
+    assert RememberedCommands(tmp_path).commands == remembered.commands
 
 
 def test_what_a_file_took_corrects_its_next_plan() -> None:

@@ -497,17 +497,21 @@ def test_a_reader_that_stalls_is_given_up() -> None:
 
 
 def test_a_server_that_does_not_begin_to_answer_is_given_up() -> None:
-    async def script(server: ModelServer, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    async def script(server: ModelServer, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await server.read_request(reader)
+        writer.write(OK)
         await reader.read()
 
     async def conversation() -> None:
         async with model_server(script) as server:
-            supervisor = StandIn(smol=server.endpoint)
-            async with stage(config(smol={"timeouts": {"responseHeader": 0.01}}), supervisor) as here:
+            # Another model there has opened the connection: the time that this takes counts as well.
+            models = config(patient={}, smol={"timeouts": {"responseHeader": 0.01}})
+            async with stage(models, StandIn(patient=server.endpoint, smol=server.endpoint)) as here:
+                assert (await here.say(post("/v1/completions", b'{"model":"patient"}'))).endswith(b"{}")
                 answer = await here.say(post("/v1/completions", CHAT))
                 assert answer.startswith(b"HTTP/1.1 504 ")
                 await server.closed.wait()
+                assert server.connections == 1
 
     play(conversation)
 

@@ -29,7 +29,9 @@ def test_it_is_measured_once_for_a_machine(tmp_path: Path, monkeypatch: pytest.M
     assert next(measured, None) is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"a processor 2 8": "fast"}', '{"a processor 2 8": -1}'])
+@pytest.mark.parametrize(
+    "text", ["[]", '{"a processor 2 8": "fast"}', '{"a processor 2 8": -1}', '{"a processor 2 8": 1' + "0" * 400 + "}"]
+)
 def test_a_file_that_says_nothing_is_written_anew(tmp_path: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ram_speed, "measured_bandwidth", lambda _threads: 5e9)
     (tmp_path / FILE).write_text(text, encoding="utf-8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def test_the_oldest_commands_are_forgotten() -> None:
     assert "4" not in remembered.loads
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"\xff\xfe", b'{"version": 99, "commands": {}}'])
+@pytest.mark.parametrize("raw", [b"[]", b'{"version": 99, "commands": {}}', b"[" * 100_000])
 def test_what_cannot_be_read_is_left_out(tmp_path: Path, raw: bytes) -> None:
     (tmp_path / FILE).write_bytes(raw)
     remembered = RememberedLoads(tmp_path)
@@ -53,8 +54,15 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path, raw: bytes) -> None:
     assert RememberedLoads(tmp_path).loads == {"a": (load(1.0),)}
 
 
-def test_a_disk_that_refuses_costs_only_the_next_start_something(tmp_path: Path) -> None:
-    (tmp_path / "state").touch()  # a file where the folder should be
-    remembered = RememberedLoads(tmp_path / "state")
+def test_a_disk_that_is_full_counts_nothing_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    remembered = RememberedLoads(tmp_path)
+    monkeypatch.setattr(Path, "replace", no_room)
     remembered.add("a", load(1.0))
-    assert remembered.loads == {"a": (load(1.0),)}
+    remembered.add("a", load(2.0))
+    assert remembered.loads == {"a": (load(1.0), load(2.0))}
+    monkeypatch.undo()
+    remembered.add("b", load(3.0))
+    assert RememberedLoads(tmp_path).loads == {"a": (load(1.0), load(2.0)), "b": (load(3.0),)}

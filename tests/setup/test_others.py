@@ -80,5 +80,5 @@ def test_it_is_remembered_and_told(tmp_path: Path) -> None:
     assert with_note(hardware, UsedByOthers(6 * GIB, (GIB,))).notes == (
         "other programs use 6.0 GiB of RAM and 1.0 GiB on GPU 0 now, which is left to them",
     )
-    (tmp_path / "others.json").write_bytes(b"{")
+    (tmp_path / "others.json").write_bytes(b"[" * 100_000)
     assert Others(tmp_path).on(hardware).ram >= 0

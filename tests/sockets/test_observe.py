@@ -158,7 +158,8 @@ def test_history_is_kept_for_each_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", '{"configs": 3}', '{"configs": {"/a": {"m": "x", "n": 0, "o": true, "p": 99999}}}', "{"]
+    "text",
+    ["[]", '{"configs": 3}', '{"configs": {"/a": {"m": "x", "n": 0, "o": true, "p": 99999}}}', "[" * 100_000],
 )
 def test_a_broken_history_is_no_history(tmp_path: Path, text: str) -> None:
     (tmp_path / "ports.json").write_text(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from fakes.ports import free_run
 from ui.stand import Server, config, serving
@@ -111,3 +111,27 @@ def test_a_change_by_another_hand_is_noticed(page: Page, tmp_path: Path) -> None
         page.get_by_role("button", name="Take the file").click()
         expect(editor).to_contain_text("globalTTL: 60")
         expect(editor).not_to_contain_text("logLevel")
+
+
+def test_what_is_typed_while_it_is_saved_is_not_saved(page: Page, tmp_path: Path) -> None:
+    with serving(tmp_path, f"startPort: {free_run(8).start}\n") as server:
+        page.goto(f"{server.url}/ui/config")
+        editor = page.get_by_role("textbox", name="Configuration")
+        expect(editor).to_contain_text("startPort")
+        saved = f"{server.config.read_text()}logLevel: debug\n"
+        replace_all(page, saved)
+        held: list[Route] = []
+        page.route("**/api/config", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
+        with page.expect_request("**/api/config"):
+            page.get_by_role("button", name="Save").click()
+        editor.focus()
+        page.keyboard.press("ControlOrMeta+End")
+        page.keyboard.type("# more")
+        held[0].continue_()
+        expect(page.get_by_text("Saved and taken over")).to_be_visible()
+        expect(page.get_by_role("button", name="Save")).to_be_enabled()
+        assert server.config.read_text() == saved
+        page.unroute_all()
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        assert server.config.read_text().rstrip() == f"{saved}# more"

@@ -90,9 +90,10 @@ class JoinedNodes:
             await self._configuration.nodes_joined(remembered.nodes)
 
     async def _changed(self, edit: Callable[[Remembered], Remembered]) -> Remembered:
-        changed = await asyncio.to_thread(self.file.change, edit)
-        await self._act(changed)
-        return changed
+        await asyncio.to_thread(self.file.change, edit)
+        known = self.file.load()  # of two changes at once the second may be heard of first
+        await self._act(known)
+        return known
 
     # --- in ----------------------------------------------------------------------------------------------------------
 

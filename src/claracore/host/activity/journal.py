@@ -178,7 +178,7 @@ class Journal:
             record.client,
             _error(record),
             record.content_type,
-            self._sessions.session_of(record.header_lines),
+            self._sessions.session_of(record.header_lines, record.request_id if record.id_is_chosen else b""),
             record.selector or None,
             record.priority,
             record.node or None,

@@ -31,7 +31,9 @@ class Record:
     priority: int | None = None
     """The model's place in the queue; None when it was never known."""
     header_lines: Sequence[bytes] = ()
-    """Of the request, as sent; secrets are in them."""
+    """Of the request, as sent, mostly without the line of its id; secrets are in them."""
+    id_is_chosen: bool = False
+    """Whether the client has chosen `request_id`."""
     served_at: float | None = None
     """When the model was there for it; `served_at - arrived_at` is queueing plus loading."""
     waited_for_load: bool = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -30,7 +29,7 @@ from claracore.core.cluster.model import NodeState
 from claracore.core.cluster.part import SharedFile
 from claracore.host.cluster.json_there import json_of
 from claracore.host.cluster.relaying import FileRelay, Giver
-from claracore.host.disk import keep_private, private_folder
+from claracore.host.state_file import StateFile
 
 if TYPE_CHECKING:
     from claracore.core.config.routing import PeerConfig
@@ -54,7 +53,10 @@ class FilesOfNodes:
         self.on_change: Callable[[], None] = lambda: None
         """Called when other files are meant than before."""
         self._cluster = cluster
-        self._path = state_dir / FILE if state_dir is not None else None
+        path = state_dir / FILE if state_dir is not None else None
+        self._file = StateFile(
+            path, _holders_of_json, encode=_holders_as_json, flush=True, without="nodes are asked for files anew"
+        )
         self._loop = asyncio.get_running_loop()
         self._sought: tuple[SoughtSet, ...] = ()
         self._holders: dict[str, Holders] | None = None
@@ -69,7 +71,7 @@ class FilesOfNodes:
     def found(self) -> Mapping[str, FoundSet]:
         """Return what nodes have, by the first path of each set. Blocking, the first time."""
         if self._holders is None:
-            self._holders = self._load()
+            self._holders = self._file.read() or {}
         return {path: chosen(holders) for path, holders in self._holders.items()}
 
     def seek(self, sought: tuple[SoughtSet, ...]) -> None:
@@ -166,7 +168,7 @@ class FilesOfNodes:
     async def _use(self, holders: dict[str, Holders]) -> None:
         before, self._holders = self._holders or {}, holders
         if holders != before:
-            await asyncio.to_thread(self._save, holders)
+            await asyncio.to_thread(self._file.save, holders)
         if any(identity(chosen(each)) != identity(chosen(before.get(path, {}))) for path, each in holders.items()):
             self.on_change()
 
@@ -188,30 +190,17 @@ class FilesOfNodes:
                             for name in names if name in self._there()]  # fmt: skip
         return []
 
-    # --- what is kept -------------------------------------------------------------------------------------------------
 
-    def _load(self) -> dict[str, Holders]:
-        if self._path is None:
-            return {}
-        try:
-            kept = json.loads(self._path.read_text(encoding="utf-8"))
-            return {str(path): {str(node): found_of_json(found) for node, found in holders.items()}
-                    for path, holders in kept.items()}  # fmt: skip
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            logger.warning("%s cannot be read (%s): nodes are asked anew", self._path, type(error).__name__)
-            return {}
+def _holders_of_json(kept: Any) -> dict[str, Holders]:  # noqa: ANN401 - whatever is there
+    """Return what a file says. Raises AttributeError, TypeError, ValueError."""
+    return {
+        str(path): {str(node): found_of_json(found) for node, found in holders.items()}
+        for path, holders in kept.items()
+    }
 
-    def _save(self, holders: Mapping[str, Holders]) -> None:
-        if self._path is None:
-            return
-        kept = {path: {node: found_as_json(found) for node, found in each.items()} for path, each in holders.items()}
-        try:
-            private_folder(self._path.parent)
-            keep_private(self._path, json.dumps(kept, indent=2).encode("utf-8", "surrogatepass"))
-        except OSError as error:
-            logger.warning("%s cannot be written: %s", self._path, error)
+
+def _holders_as_json(holders: Mapping[str, Holders]) -> dict[str, Any]:
+    return {path: {node: found_as_json(found) for node, found in each.items()} for path, each in holders.items()}
 
 
 def _any_is_here(sought: tuple[SoughtSet, ...]) -> bool:

@@ -6,19 +6,15 @@ and not in a `--config-dir`, which may be read-only, under version control, or a
 
 from __future__ import annotations
 
-import json
-import logging
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from claracore.core.cluster.beside import TakenPart
-from claracore.core.cluster.part import PartUnreadable, part_as_json, part_of_json
-from claracore.host.disk import keep_private, private_folder
+from claracore.core.cluster.part import part_as_json, part_of_json
+from claracore.host.state_file import StateFile
 from claracore.host.store.files import unwritable
 
 FILE: Final = "part.json"
-
-logger = logging.getLogger("claracore.cluster")
 
 
 class PartFile:
@@ -26,30 +22,29 @@ class PartFile:
 
     def __init__(self, state_dir: Path | None) -> None:
         self._path = state_dir / FILE if state_dir is not None else None
+        self._file = StateFile(self._path, _of_json, encode=_as_json, flush=True, without="the head sends it again")
 
     def load(self) -> TakenPart:
-        """Return what is kept; none, and a line in the log, for what cannot be read: the head sends it again."""
-        if self._path is None:
-            return TakenPart()
-        try:
-            found = json.loads(self._path.read_text(encoding="utf-8"))
-            return TakenPart(part_of_json(found), {str(name): str(path) for name, path in found["paths"].items()})
-        except FileNotFoundError:
-            return TakenPart()
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, PartUnreadable) as error:
-            logger.warning("%s cannot be read (%s): the head sends it again", self._path, type(error).__name__)
-            return TakenPart()
+        """Return what is kept; none for what cannot be read: the head sends it again."""
+        return self._file.read() or TakenPart()
 
     def save(self, taken: TakenPart) -> None:
         """Keep a part, at once and whole; one without models is none. Raises FileUnusable, DiskFull."""
         if self._path is None:
             return
         try:
-            if not taken.part.models:
-                self._path.unlink(missing_ok=True)
-                return
-            private_folder(self._path.parent)
-            text = json.dumps({**part_as_json(taken.part), "paths": dict(taken.paths)}, indent=2)
-            keep_private(self._path, text.encode("utf-8", "surrogatepass"))
+            if taken.part.models:
+                self._file.write(taken)
+            else:
+                self._file.remove()
         except OSError as error:
             raise unwritable(self._path, error) from error
+
+
+def _of_json(found: Any) -> TakenPart:  # noqa: ANN401 - whatever is there
+    """Return what a file says. Raises AttributeError, KeyError, PartUnreadable, TypeError."""
+    return TakenPart(part_of_json(found), {str(name): str(path) for name, path in found["paths"].items()})
+
+
+def _as_json(taken: TakenPart) -> dict[str, Any]:
+    return {**part_as_json(taken.part), "paths": dict(taken.paths)}

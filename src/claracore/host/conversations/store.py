@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
 from claracore.core.conversations.kept import KeptConversation
-from claracore.host.disk import keep_private, private_folder
+from claracore.host.disk import private_folder
+from claracore.host.state_file import StateFile, typed
 
 LIST: Final = "list.json"
 SUFFIX: Final = ".state"
@@ -44,11 +43,9 @@ class ConversationStore:
         self._kept: dict[str, tuple[KeptConversation, ...]] = {}
         self._being_written: set[Path] = set()
         for path in folder.glob(f"*/{LIST}"):
-            with contextlib.suppress(OSError, msgspec.DecodeError, msgspec.ValidationError):
-                found = msgspec.json.decode(path.read_bytes(), type=tuple[KeptConversation, ...])
-                whole = tuple(one for one in found if self.is_whole(one))
-                if whole and self.folder_of(whole[0].model) == path.parent:
-                    self._kept[whole[0].model] = whole
+            whole = tuple(one for one in _list_in(path.parent).read() or () if self.is_whole(one))
+            if whole and self.folder_of(whole[0].model) == path.parent:
+                self._kept[whole[0].model] = whole
         for path in folder.iterdir():
             if path.is_dir() and path.name not in {_name(model) for model in self._kept}:
                 shutil.rmtree(path, ignore_errors=True)
@@ -109,10 +106,10 @@ class ConversationStore:
                 self._being_written.discard(path)
             if wanted:
                 self._kept[model] = wanted
-                keep_private(self.folder_of(model) / LIST, msgspec.json.encode(wanted), flush=False)
+                _list_in(self.folder_of(model)).write(wanted)
             else:
                 self._kept.pop(model, None)
-                (self.folder_of(model) / LIST).unlink(missing_ok=True)
+                _list_in(self.folder_of(model)).remove()
             self._sweep(model)
 
     def drop(self, gone: Iterable[KeptConversation]) -> None:
@@ -135,6 +132,10 @@ class ConversationStore:
             for path in self.folder_of(model).iterdir():
                 if path.name not in listed and path not in self._being_written:
                     path.unlink(missing_ok=True)
+
+
+def _list_in(folder: Path) -> StateFile[tuple[KeptConversation, ...]]:
+    return StateFile(folder / LIST, typed(tuple[KeptConversation, ...]), without="its conversations are read anew")
 
 
 def _name(model: str) -> str:

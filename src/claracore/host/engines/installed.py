@@ -17,14 +17,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
-import msgspec
-
 from claracore.core.engines.installed import EngineUse, InstalledEngine, is_engine_id
 from claracore.core.engines.rollback import Proof
 from claracore.errors import ClaraCoreError, Conflict, disk_full
-from claracore.host.disk import keep
 from claracore.host.engines.folder import USE
 from claracore.host.locks import locked
+from claracore.host.state_file import StateFile, typed
 
 METADATA: Final = "engine.json"
 LOADED: Final = "loaded.json"
@@ -34,7 +32,6 @@ _NEW: Final = ".new-"
 _GONE: Final = ".gone-"
 _CHANGE_LOCK: Final = ".change.lock"
 INSTALL_LOCK: Final = ".install.lock"
-LARGEST_METADATA: Final = 1 << 20
 
 Kind = TypeVar("Kind")
 logger = logging.getLogger("claracore.engines")
@@ -81,7 +78,7 @@ class EngineFolders:
         return sorted(found, key=lambda engine: (engine.installed_at, engine.id))
 
     def _read(self, name: str) -> InstalledEngine | None:
-        engine = _read_json(self.root / name / METADATA, InstalledEngine)
+        engine = _metadata(self.root / name).read()
         return engine if engine is not None and engine.id == name and _stays_inside(engine.binary) else None
 
     def find(self, id_: str) -> InstalledEngine | None:
@@ -90,18 +87,21 @@ class EngineFolders:
 
     def proofs(self, engine: InstalledEngine) -> list[Proof]:
         """Return which starts have become ready with a build."""
-        return _read_json(self.root / engine.id / LOADED, list[Proof]) or []
+        return self._loaded(engine).read() or []
 
     def keep_proofs(self, engine: InstalledEngine, proofs: list[Proof]) -> None:
         """Write them down, the newest; where that cannot be, they are not known later."""
-        with contextlib.suppress(OSError):
-            keep(self.root / engine.id / LOADED, msgspec.json.encode(proofs[-MOST_PROOFS:]))
+        self._loaded(engine).save(proofs[-MOST_PROOFS:])
+
+    def _loaded(self, engine: InstalledEngine) -> StateFile[list[Proof]]:
+        path = self.root / engine.id / LOADED
+        return file_of_engines(path, list[Proof], without="it is not known what this build has loaded")
 
     def use(self) -> EngineUse:
         """Return which builds are in use; those that are not there any more are left out."""
         if self._root is None:
             return EngineUse()
-        use = _read_json(self._root / USE, EngineUse) or EngineUse()
+        use = self._use_file(self._root).read() or EngineUse()
         return use.of({id_ for id_ in (*use.current.values(), *use.previous.values()) if self._is_there(id_)})
 
     def _is_there(self, id_: str) -> bool:
@@ -118,7 +118,10 @@ class EngineFolders:
     def keep_use(self, use: EngineUse) -> None:
         """Write which builds are in use. Raises DiskFull, EnginesFolderUnusable."""
         with self.writing():
-            keep(self.root / USE, msgspec.json.format(msgspec.json.encode(use), indent=2) + b"\n")
+            self._use_file(self.root).write(use)
+
+    def _use_file(self, root: Path) -> StateFile[EngineUse]:
+        return file_of_engines(root / USE, EngineUse, without="no build is in use")
 
     def use_none(self) -> None:
         """Have no build in use: PATH and the embedded engine are asked. Raises as `changing` and `keep_use`."""
@@ -147,7 +150,7 @@ class EngineFolders:
     def put(self, folder: Path, engine: InstalledEngine) -> None:
         """Make a folder that is complete a build. Raises Conflict when there is one of this name, DiskFull."""
         with self.writing():
-            keep(folder / METADATA, msgspec.json.format(msgspec.json.encode(engine), indent=2) + b"\n")
+            _metadata(folder).write(engine)
             _flush(folder)
             with self.changing():
                 if self._is_there(engine.id):
@@ -191,13 +194,13 @@ class EngineFolders:
             ) from error
 
 
-def _read_json(path: Path, kind: type[Kind]) -> Kind | None:
-    """Return what a file of ours holds; None where it is missing, damaged or not ours."""
-    try:
-        with path.open("rb") as file:
-            return msgspec.json.decode(file.read(LARGEST_METADATA), type=kind)
-    except (OSError, msgspec.MsgspecError, ValueError):
-        return None
+def file_of_engines(path: Path, kind: type[Kind], *, without: str) -> StateFile[Kind]:
+    """Return a file of this folder, which other users may read who may look into it."""
+    return StateFile(path, typed(kind), without=without, flush=True, private=False)
+
+
+def _metadata(folder: Path) -> StateFile[InstalledEngine]:
+    return file_of_engines(folder / METADATA, InstalledEngine, without="there is no build")
 
 
 def _stays_inside(path: str) -> bool:

@@ -81,6 +81,8 @@ class EngineJobs:
         job = self.get(job_id)
         if job.stage in ENDED:
             raise Conflict(f"the job has {job.stage}; only one that goes on can be cancelled")
+        if job.engine is not None:
+            raise Conflict(f"{job.engine} is installed; `claracore engines remove` removes it")
         self._tasks[job_id].cancel()
         return job
 
@@ -107,9 +109,10 @@ class EngineJobs:
         try:
             act = self.manager.install if job.action == "install" else self.manager.update
             await act(job, self._changed)
+            # Before anybody sees that it has finished: the next start is to take what was installed.
+            await self.engines_changed()
             job.stage = EngineStage.FINISHED
             logger.info("%s is installed: %s", job.engine, job.reason)
-            await self.engines_changed()
         except asyncio.CancelledError:
             job.stage = EngineStage.CANCELLED
         except ClaraCoreError as error:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
+import os
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
-from claracore.errors import ClaraCoreError
-from claracore.host.disk import keep
-from claracore.host.engines.installed import EngineFolders
+from claracore.host.engines.installed import EngineFolders, file_of_engines
+from claracore.host.state_file import StateFile
 
 SEEN: Final = "newest.json"
-LARGEST_BYTES: Final = 1 << 16
 
 
 class SeenBuild(msgspec.Struct, frozen=True):
@@ -25,15 +24,16 @@ class SeenBuild(msgspec.Struct, frozen=True):
 
 def seen_builds(folders: EngineFolders) -> dict[str, SeenBuild]:
     """Return what was seen last, by the name of the engine."""
-    try:
-        with (folders.root / SEEN).open("rb") as file:
-            return msgspec.json.decode(file.read(LARGEST_BYTES), type=dict[str, SeenBuild])
-    except (OSError, msgspec.MsgspecError, ValueError, ClaraCoreError):
-        return {}
+    return (_file(folders.name).read() or {}) if folders.name is not None else {}
 
 
 def remember_newest(folders: EngineFolders, name: str, seen: SeenBuild) -> None:
     """Remember what was seen, where there is a folder of engines already; what cannot be written is forgotten."""
-    with contextlib.suppress(OSError, ClaraCoreError):
-        if folders.root.is_dir():
-            keep(folders.root / SEEN, msgspec.json.encode({**seen_builds(folders), name: seen}))
+    if folders.name is not None and os.path.isdir(folders.name):  # noqa: PTH112 - Path's raises where one may not look
+        _file(folders.name).save({**seen_builds(folders), name: seen})
+
+
+def _file(root: str) -> StateFile[dict[str, SeenBuild]]:
+    return file_of_engines(
+        Path(root, SEEN), dict[str, SeenBuild], without="it is not known which newest builds there are"
+    )

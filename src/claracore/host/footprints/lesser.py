@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,13 +20,11 @@ from claracore.core.config.model import ModelConfig
 from claracore.core.fit.step_down import Lesser
 from claracore.core.memory.footprint import DeviceMemory
 from claracore.core.units import MIB
-from claracore.host.disk import keep_private, private_folder
-from claracore.host.locks import locked
+from claracore.host.state_file import StateFile, typed
 
 FILE: Final = "lesser.json"
 VERSION: Final = 1
 MOST: Final = 100
-PATIENCE_SECONDS: Final = 1.0
 CLEARLY_MORE: Final = 256 * MIB
 CLEARLY_MORE_PART: Final = 20
 """Or one part in so many of the device, if that is more: what is free varies all the time."""
@@ -47,11 +45,15 @@ class KeptLesser(msgspec.Struct, frozen=True):
     """Unix seconds."""
 
 
+Lessers = dict[str, KeptLesser]
+"""By the key of the model's own command."""
+
+
 class KeptLessers(msgspec.Struct):
     """The file's contents."""
 
     version: int
-    commands: dict[str, KeptLesser]
+    commands: Lessers
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,9 @@ class LesserCommands:
 
     def __init__(self, state_dir: Path | None) -> None:
         """Without a state folder it is remembered for as long as the object lives."""
-        self._path = state_dir / FILE if state_dir is not None else None
-        self._kept = self._read()
+        path = state_dir / FILE if state_dir is not None else None
+        self._file = StateFile(path, typed(KeptLessers), version=VERSION, without="models are started as configured")
+        self._kept = _lessers_of(self._file.read())
         self._active: dict[str, Lessened] = {}
         self._offered: dict[str, Lessened] = {}
 
@@ -122,14 +125,14 @@ class LesserCommands:
         """Remember with what a model has become ready. Blocking."""
         found = self._active.get(model_id)
         if found is not None and self._kept.get(found.key) != found.kept:
-            self._keep({**self._kept, found.key: found.kept})
+            self._change(lambda kept: {**kept, found.key: found.kept})
 
     def drop(self, model_id: str) -> None:
         """Start a model with its own command again. Blocking."""
         self._offered.pop(model_id, None)
         found = self._active.pop(model_id, None)
         if found is not None and found.key in self._kept:
-            self._keep({key: kept for key, kept in self._kept.items() if key != found.key})
+            self._change(lambda kept: {key: each for key, each in kept.items() if key != found.key})
 
     def reconsider(self, devices: Mapping[str, DeviceMemory], running: Mapping[str, object]) -> list[str]:
         """Have models that do not run started with their own commands where there is clearly more memory now.
@@ -150,28 +153,18 @@ class LesserCommands:
             self.drop(model_id)
         return enough
 
-    def _keep(self, kept: Mapping[str, KeptLesser]) -> None:
-        self._kept = dict(sorted(kept.items(), key=lambda item: -item[1].at)[:MOST])
-        if self._path is None:
-            return
-        try:
-            private_folder(self._path.parent)
-            with locked(self._path.with_suffix(".lock"), patience_seconds=PATIENCE_SECONDS):
-                keep_private(self._path, msgspec.json.encode(KeptLessers(VERSION, self._kept)), flush=False)
-        except OSError as error:
-            logger.warning("with what models start that had too little memory cannot be remembered: %s", error)
+    def _change(self, edit: Callable[[Lessers], Lessers]) -> None:
+        """Change what is kept, by this process and by others."""
 
-    def _read(self) -> dict[str, KeptLesser]:
-        if self._path is None:
-            return {}
-        try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=KeptLessers)
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            logger.warning("%s cannot be read (%s): models start as configured", self._path, error)
-            return {}
-        return kept.commands if kept.version == VERSION else {}
+        def edited(kept: KeptLessers | None) -> KeptLessers:
+            newest = sorted(edit(_lessers_of(kept)).items(), key=lambda item: -item[1].at)
+            return KeptLessers(VERSION, dict(newest[:MOST]))
+
+        self._kept = self._file.change(edited).commands
+
+
+def _lessers_of(kept: KeptLessers | None) -> Lessers:
+    return kept.commands if kept is not None else {}
 
 
 def lessened(model: ModelConfig, key: str, less: Lesser, beyond: Mapping[str, int]) -> Lessened:

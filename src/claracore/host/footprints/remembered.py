@@ -1,12 +1,11 @@
 """Where is what servers took remembered, from one start to the next?
 
 One JSON file in the state folder, for all configurations and instances that use it: what a command takes is the same in
-each. Losing it is no harm beyond one load that is only estimated, so what cannot be read is left out.
+each. Losing it is no harm beyond one load that is only estimated.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +15,11 @@ import msgspec
 
 from claracore import __version__
 from claracore.core.memory.measured import Learnt, MeasuredCommand, with_need, with_run
-from claracore.host.disk import keep_private, private_folder
-from claracore.host.locks import locked
+from claracore.host.state_file import StateFile, typed
 
 FILE: Final = "measured.json"
 VERSION: Final = 1
 MOST_COMMANDS: Final = 300
-PATIENCE_SECONDS: Final = 1.0
-_log = logging.getLogger("claracore.memory")
 
 
 class KeptCommands(msgspec.Struct):
@@ -41,7 +37,10 @@ class RememberedCommands:
     def __init__(self, state_dir: Path | None) -> None:
         """Without a state folder it is remembered for as long as the object lives."""
         self.path = state_dir / FILE if state_dir is not None else None
-        self.learnt = Learnt(self._read())
+        self._file = StateFile(
+            self.path, typed(KeptCommands), version=VERSION, without="what models take is measured anew"
+        )
+        self.learnt = Learnt(_commands_of(self._file.read()))
         """What is known at this moment; another object after each measurement."""
 
     @property
@@ -50,7 +49,7 @@ class RememberedCommands:
         return self.learnt.commands
 
     def add(self, key: str, measured: MeasuredCommand, *, same_run: bool) -> None:
-        """Remember one more measurement; where the disk refuses, which is logged, for as long as the object lives."""
+        """Remember one more measurement; where the disk refuses, for as long as the object lives."""
         self._change(key, lambda before: with_run(before, measured, same_run=same_run))
 
     def add_need(self, key: str, needed: MeasuredCommand) -> None:
@@ -58,44 +57,21 @@ class RememberedCommands:
         self._change(key, lambda before: with_need(before, needed))
 
     def _change(self, key: str, after: Callable[[MeasuredCommand | None], MeasuredCommand]) -> None:
-        if self.path is None:
-            self._take_in(self.commands, key, after)
-            return
-        try:
-            private_folder(self.path.parent)
-            # Without the lock (its owner is frozen) another instance's measurement may be lost, which is no harm.
-            with locked(self.path.with_suffix(".lock"), patience_seconds=PATIENCE_SECONDS):
-                self._take_in({**self.commands, **self._read()}, key, after)
-                kept = KeptCommands(VERSION, __version__, dict(self.commands))
-                keep_private(self.path, msgspec.json.encode(kept), flush=False)
-        except OSError as error:
-            _log.warning("what models take of memory cannot be remembered: %s", error)
-            self._take_in(self.commands, key, after)
+        def edit(kept: KeptCommands | None) -> KeptCommands:
+            known = {**self.commands, **_commands_of(kept)}
+            newest = sorted({**known, key: after(known.get(key))}.items(), key=lambda item: -item[1].at)
+            self.learnt = Learnt(dict(newest[:MOST_COMMANDS]))
+            return KeptCommands(VERSION, __version__, dict(self.commands))
 
-    def _take_in(
-        self,
-        known: Mapping[str, MeasuredCommand],
-        key: str,
-        after: Callable[[MeasuredCommand | None], MeasuredCommand],
-    ) -> None:
-        newest = sorted({**known, key: after(known.get(key))}.items(), key=lambda item: -item[1].at)
-        self.learnt = Learnt(dict(newest[:MOST_COMMANDS]))
+        self._file.change(edit)
 
-    def _read(self) -> dict[str, MeasuredCommand]:
-        if self.path is None:
-            return {}
-        try:
-            kept = msgspec.json.decode(self.path.read_bytes(), type=KeptCommands)
-        except FileNotFoundError:
-            return {}
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            _log.warning("%s cannot be read (%s): what models take is measured anew", self.path, error)
-            return {}
-        if kept.version != VERSION:
-            return {}
-        if kept.counted_by == __version__:
-            return kept.commands
-        return {key: replace(command, expected={}) for key, command in kept.commands.items()}
+
+def _commands_of(kept: KeptCommands | None) -> dict[str, MeasuredCommand]:
+    if kept is None:
+        return {}
+    if kept.counted_by == __version__:
+        return kept.commands
+    return {key: replace(command, expected={}) for key, command in kept.commands.items()}
 
 
 def learnt_here(state_dir: Path | None) -> Learnt:

@@ -6,15 +6,14 @@ Blocking.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import json
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from claracore.core.fit.machine import Hardware
-from claracore.host.disk import keep
+from claracore.host.state_file import StateFile
 
 FILE = "ram-speed.json"
 BLOCK_BYTES = 32 * 1024 * 1024
@@ -25,15 +24,14 @@ MOST_THREADS = 16
 
 def ram_bandwidth(hardware: Hardware, state_dir: Path | None) -> float:
     """Return the bytes per second that threads of this machine read and write together, as measured once here."""
-    file = state_dir / FILE if state_dir is not None else None
+    path = state_dir / FILE if state_dir is not None else None
+    file = StateFile(path, _of_json, flush=True, without="RAM is measured anew")
     processor = hardware.processor
     key = f"{processor.name} {processor.threads} {hardware.memory.total_bytes >> 30}"
-    known = _known(file)
+    known = file.read() or {}
     if key not in known:
         known = {key: max(measured_bandwidth(min(processor.threads, MOST_THREADS)) for _ in range(ROUNDS))}
-        if file is not None:
-            with contextlib.suppress(OSError):
-                keep(file, (json.dumps(known) + "\n").encode())
+        file.save(known)
     return known[key]
 
 
@@ -62,13 +60,6 @@ def measured_bandwidth(threads: int) -> float:
     return sum(2 * size / seconds for size, seconds in zip(copied, spent, strict=True))
 
 
-def _known(file: Path | None) -> dict[str, float]:
-    if file is None:
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
+def _of_json(found: Any) -> dict[str, float]:  # noqa: ANN401 - whatever is there
+    """Return what a file says. Raises AttributeError."""
     return {name: float(value) for name, value in found.items() if isinstance(value, int | float) and value > 0}

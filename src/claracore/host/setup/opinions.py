@@ -8,7 +8,6 @@ all; a set-up of a server asks none before it answers, and all behind it.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 import threading
 import time
@@ -26,15 +25,14 @@ from claracore.core.fit.fit_params import Ask, FitAnswer, FitProgram, FitQuestio
 from claracore.core.fit.machine import Hardware
 from claracore.core.fit.opinion import SecondOpinion, second_opinion
 from claracore.core.fit.plan import Placement
-from claracore.host.disk import keep_private, private_folder
 from claracore.host.engines.find import Engine
 from claracore.host.engines.fit_params import FitBinary, FitRunner, fit_binary
+from claracore.host.state_file import StateFile, typed
 
 FILE: Final = "second_opinions.json"
 VERSION: Final = 1
 MOST_ANSWERS: Final = 1000
 THREADS: Final = 4
-_log = logging.getLogger("claracore.setup")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +57,11 @@ class Answers:
 
     def __init__(self, state_dir: Path | None) -> None:
         """Without a state folder they are remembered for as long as the object lives."""
-        self._path = state_dir / FILE if state_dir is not None else None
+        path = state_dir / FILE if state_dir is not None else None
+        self._file = StateFile(path, typed(KeptAnswers), version=VERSION, without="llama.cpp is asked anew about plans")
         self._lock = threading.Lock()
         self._new: dict[str, FitAnswer] = {}
-        self._known = self._read()
+        self._known = _answers_of(self._file.read())
 
     def get(self, key: str) -> FitAnswer | None:
         """Return a remembered answer."""
@@ -75,27 +74,22 @@ class Answers:
             self._new[key] = answer
 
     def save(self) -> None:
-        """Write down what is new; where the disk refuses it is asked again another time."""
+        """Write down what is new."""
         with self._lock:
-            if not self._new:
-                return
-            self._known = {**self._read(), **self._new} if self._path else {**self._known, **self._new}
-            self._new = {}
-            kept = dict(list(self._known.items())[-MOST_ANSWERS:])
-        if self._path is None:
-            return
-        try:
-            private_folder(self._path.parent)
-            keep_private(self._path, msgspec.json.encode(KeptAnswers(VERSION, kept)), flush=False)
-        except OSError as error:
-            _log.warning("what llama.cpp says of plans cannot be remembered: %s", error)
+            new, self._new = self._new, {}
+            self._known |= new
+        if new:
+            kept = self._file.change(lambda kept: _with_answers(_answers_of(kept), new))
+            with self._lock:
+                self._known |= kept.answers
 
-    def _read(self) -> dict[str, FitAnswer]:
-        try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=KeptAnswers) if self._path is not None else None
-        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
-            return {}
-        return kept.answers if kept is not None and kept.version == VERSION else {}
+
+def _with_answers(known: dict[str, FitAnswer], new: dict[str, FitAnswer]) -> KeptAnswers:
+    return KeptAnswers(VERSION, dict(list({**known, **new}.items())[-MOST_ANSWERS:]))
+
+
+def _answers_of(kept: KeptAnswers | None) -> dict[str, FitAnswer]:
+    return kept.answers if kept is not None else {}
 
 
 class SecondOpinions:

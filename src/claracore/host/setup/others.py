@@ -6,24 +6,21 @@ it varies from minute to minute: a set-up that is made twice in a row should be 
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
-
-import msgspec
 
 from claracore.core.fit.budget import UsedByOthers
 from claracore.core.fit.machine import Hardware
 from claracore.core.memory.devices import device_ids
 from claracore.core.memory.footprint import UNIFIED
 from claracore.core.units import GIB, gib
-from claracore.host.disk import keep_private, private_folder
 from claracore.host.hardware.memory_devices import DeviceUse, MemoryDevices
 from claracore.host.hardware.probe import probe
 from claracore.host.hardware.usage import family
 from claracore.host.sockets.ledger import default_folder, living_instances
+from claracore.host.state_file import StateFile, typed
 
 FILE: Final = "others.json"
 TOLD: Final = 2 * GIB
@@ -41,23 +38,15 @@ class Others:
     def on(self, hardware: Hardware) -> UsedByOthers:
         """Return what they use of a machine, in steps. Blocking, some milliseconds."""
         now = used_by_others(hardware, _our_processes(self.state_dir))
-        before = self._read()
+        path = self.state_dir / FILE if self.state_dir is not None else None
+        file = StateFile(
+            path, typed(UsedByOthers), without="what other programs use may be counted a little differently"
+        )
+        before = file.read() or UsedByOthers()
         steady = now.steady(before)
         if steady != before:
-            self._keep(steady)
+            file.save(steady)
         return steady
-
-    def _read(self) -> UsedByOthers:
-        if self.state_dir is not None:
-            with contextlib.suppress(OSError, msgspec.DecodeError):
-                return msgspec.json.decode((self.state_dir / FILE).read_bytes(), type=UsedByOthers)
-        return UsedByOthers()
-
-    def _keep(self, used: UsedByOthers) -> None:
-        if self.state_dir is not None:
-            with contextlib.suppress(OSError):  # then it may vary
-                private_folder(self.state_dir)
-                keep_private(self.state_dir / FILE, msgspec.json.encode(used), flush=False)
 
 
 def with_note(hardware: Hardware, others: UsedByOthers) -> Hardware:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from claracore.host.disk import keep_private
+from claracore.host.state_file import StateFile
 from claracore.host.store.files import unwritable
 
 FILE = "settings.json"
@@ -33,23 +33,22 @@ class SettingsFile:
 
     def __init__(self, state_dir: Path | None) -> None:
         self._path = state_dir / FILE if state_dir is not None else None
-        self._kept: SystemSettings | None = None
+        self._file = StateFile(
+            self._path, SystemSettings.model_validate, encode=_as_json, flush=True,
+            without="the setup plans with what it finds",
+        )  # fmt: skip
 
     def load(self) -> SystemSettings | None:
         """Return what was saved; None when nothing was, or nothing that can be read."""
-        if self._path is None:
-            return self._kept
-        try:
-            return SystemSettings.model_validate_json(self._path.read_bytes())
-        except (OSError, ValidationError):
-            return None
+        return self._file.read()
 
     def save(self, settings: SystemSettings) -> None:
         """Replace what was saved. Raises FileUnusable, DiskFull."""
-        if self._path is None:
-            self._kept = settings
-            return
         try:
-            keep_private(self._path, settings.model_dump_json(by_alias=True, indent=2).encode())
+            self._file.write(settings)
         except OSError as error:
-            raise unwritable(self._path, error) from error
+            raise unwritable(self._path or Path(FILE), error) from error
+
+
+def _as_json(settings: SystemSettings) -> dict[str, object]:
+    return settings.model_dump(by_alias=True)

@@ -117,13 +117,6 @@ class Commands:
             argv = (*argv[:place], "claracore", "engine", *argv[place + 1 :])
         return (*argv, REUSE_PORT) if share and REUSE_PORT not in argv else argv
 
-    def program(self, model: ModelConfig) -> str:
-        """Return what the model's next start begins with: the path of the engine, or the first word of its command."""
-        words = split(model.cmd)
-        if self._is_engine(words) and self.engine is not None:
-            return self.engine.argv[0]
-        return next(iter(words), "")
-
     async def loaded(self, model: ModelConfig, program: str) -> None:
         """Note that a model became ready with the program that it was started with."""
         if self.builds is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,8 @@ class Configuration:
         self.environ = environ
         self._commands = commands
         self._find_engine = find_engine
+        self._wished_engine = prepared.config.engine
+        self._finding = threading.Lock()
         self.on_engine: Callable[[], None] = lambda: None
         """Who is told that the engine was looked for again."""
         if commands.builds is not None:
@@ -184,17 +187,18 @@ class Configuration:
         so that each gets what came of it alone. Raises ConfigError, ChangedMeanwhile, FileUnusable, DiskFull, and
         what `edit` raises; then nothing has changed.
         """
-        file = self.sources.one_file()
+        file, found = self.sources.one_file(), list[Changes]()
 
         def checked(old: str | None) -> str:
             text = edit(old)
-            self.check(self.sources.with_text(text))
+            found.append(self.check(self.sources.with_text(text))[1])
             return text
 
         async with self._writing:
             # In a thread: it waits for other processes, and for the disk.
             written = await asyncio.to_thread(files.change, file, checked, expected=expected)
-            return written, await self.reload()
+            await self.reload()  # finds nothing new where whoever watches the file was quicker
+            return written, found[-1]
 
     async def reload(self) -> Changes:
         """Take over what the files say now. Raises ConfigError or FileUnusable; then nothing has changed.
@@ -213,8 +217,8 @@ class Configuration:
                 self.rejected = error.findings
                 self._reloaded()
                 raise
-            self.rejected, self.part_refused = (), ("", "")
             await self._learn_and_take_over(prepared, changes)
+            self.rejected, self.part_refused = (), ("", "")
             self._reloaded()
             return changes
 
@@ -232,13 +236,13 @@ class Configuration:
                 self.part_refused = (part.part.revision, words(error))
                 raise
             await asyncio.to_thread(keep)
-            self.part_refused = (NO_PART, "")
             await self._learn_and_take_over(prepared, changes)
+            self.part_refused = (NO_PART, "")
             return changes
 
     async def _learn_and_take_over(self, prepared: Prepared, changes: Changes) -> None:
         if "engine" in changes.settings:
-            self._commands.engine = await asyncio.to_thread(self._find_engine, prepared.config.engine)
+            await asyncio.to_thread(self._take_engine, prepared.config.engine)
         await asyncio.to_thread(self._commands.learn, prepared.config.models.values())
         self._take_over(prepared, changes)
 
@@ -249,8 +253,14 @@ class Configuration:
 
     def find_engine_again(self) -> None:
         """Do so at once; blocking, in whichever thread, as is what `on_engine` does then."""
-        self._commands.engine = self._find_engine(self.now.config.engine)
+        self._take_engine()
         self.on_engine()
+
+    def _take_engine(self, *wish: str | None) -> None:
+        # One at a time: who looked first, and was slow, must not put an older find in the place of a newer one.
+        with self._finding:
+            (self._wished_engine,) = wish or (self._wished_engine,)
+            self._commands.engine = self._find_engine(self._wished_engine)
 
     async def ray_comes(self, role: RayRole) -> None:
         """Have no model given a port of Ray's, which is about to run as whose `role` says; a server keeps what it has.

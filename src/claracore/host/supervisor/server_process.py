@@ -72,7 +72,7 @@ class ServerProcess:
         """In seconds of `time.monotonic()`."""
         self.reports = Reports(lambda: listener.reported(model.id), cmd=model.cmd)
         self.nap = NapTasks(self, listener, stop.give)
-        self.program = around.commands.program(model)
+        self.program = ""  # what its command began with, once it was started: another engine may be in use by then
         self.verifiable = True
         """Whether it can be verified who listens, and connections are checked: not for a server on another machine."""
         self.lost_because: ModelFailed | None = None
@@ -125,11 +125,11 @@ class ServerProcess:
     async def _begun(self) -> Child:
         if self._around.conversations is not None:
             self._conversations = await self._around.conversations.begin(self.model)
-        share = self.lease is not None and self.lease.shared
         more = self._conversations.words if self._conversations is not None else ()
-        if self.lease is not None:
-            self._around.keeper.hand_over(self.lease)
-        argv = (*self._around.commands.argv(self._bound.argv, share=share), *more)
+        if lease := self.lease:
+            self._around.keeper.hand_over(lease)
+        argv = (*self._around.commands.argv(self._bound.argv, share=bool(lease and lease.shared)), *more)
+        self.program = argv[0]
         on_stdout = self._on_stdout if self._reports_state else None
         child = await Child.spawn(argv, env=self._env, on_line=self._on_line, on_stdout=on_stdout)
         self.spawned_at = time.monotonic()

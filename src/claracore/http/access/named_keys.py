@@ -59,22 +59,23 @@ class NamedKeys:
         made = await asyncio.to_thread(
             lambda: self._file.add(name, wanted, models=models, expires_at=expires_at, limits=limits)
         )
-        await self._take_over()
+        self._take_over()
         return made
 
     async def limit(self, name: str, limits: KeyLimits) -> NamedKey:
         """Give a key other limits, at once. Raises as `KeyFile.limit`."""
         changed = await asyncio.to_thread(self._file.limit, name, limits)
-        await self._take_over()
+        self._take_over()
         return changed
 
     async def remove(self, name: str) -> None:
         """Take a key away; it stops working at once. Raises NotFound, FileUnusable, DiskFull."""
         await asyncio.to_thread(self._file.remove, name)
-        await self._take_over()
+        self._take_over()
 
-    async def _take_over(self) -> None:
-        self._use(await asyncio.to_thread(self._file.load))
+    def _take_over(self) -> None:
+        """Use what the file says now, read in the same step: what was read in a thread may be an older text by then."""
+        self._use(self._file.load())
 
     def _look(self) -> None:
         if self._file.changed():

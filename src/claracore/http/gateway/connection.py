@@ -231,7 +231,7 @@ class Connection(Channel, asyncio.Protocol):
             if end == MORE:
                 self._await_rest(data, is_new=is_new)
                 return
-            head, self.length, self.request_id = request_in(data[:end])
+            head, self.length, self.request_id, self.id_is_chosen = request_in(data[:end])
             self.head = head
         except ClaraCoreError as error:
             self._refuse_and_close(error)

@@ -60,6 +60,8 @@ class Channel(ABC):
     """Content-Length of the present request."""
     request_id: bytes = b""
     """Of the present request: the client's own, or one that we have made."""
+    id_is_chosen: bool = False
+    """Whether it is the client's own."""
     deadline: float | None = None
     """When to give up on the client (event loop time)."""
 

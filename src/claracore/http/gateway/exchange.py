@@ -59,7 +59,7 @@ class Exchange(MovableRequest):
         self.answer = AnswerWriter(channel, admission, record, relay.now)
         self._request = request = RequestWriter(channel, admission, relay, record)
         self._body = request.body
-        record.header_lines = head.lines
+        record.header_lines, record.id_is_chosen = head.lines, channel.id_is_chosen
         if admission.grant is not None:
             record.key = admission.grant.name
 

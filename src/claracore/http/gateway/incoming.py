@@ -67,14 +67,15 @@ class IncomingBody:
         return payload, end
 
 
-def request_in(data: bytes) -> tuple[RequestHead, int | None, bytes]:
-    """Read a complete request head, its Content-Length, and the request's id: the client's, or a new one.
+def request_in(data: bytes) -> tuple[RequestHead, int | None, bytes, bool]:
+    """Read a complete request head, its Content-Length, the request's id, and whether that is the client's choice.
 
     Raises what `parse_request` raises.
     """
     data, taken = taken_out(data)
     head, length = request_head(data)
-    return head, length, chosen(taken, head.noted.get(FIELD)) or new_id()
+    id_ = chosen(taken, head.noted.get(FIELD))
+    return head, length, id_ or new_id(), bool(id_)
 
 
 def body_of(head: RequestHead, length: int | None, there: int, max_bytes: int) -> IncomingBody | None:

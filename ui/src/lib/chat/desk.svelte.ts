@@ -29,7 +29,7 @@ class Desk {
     void sweep(namesIn([...Object.values(localStorage), ...Object.values(sessionStorage)] as string[]));
     addEventListener('storage', (event) => {
       const heard = heardChange(event);
-      if (heard) this.#heard(heard.id, heard.thread);
+      if (heard) this.#heard(heard.id, heard.value);
     });
     addEventListener('pagehide', () => {
       this.remember();

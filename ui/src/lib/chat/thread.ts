@@ -166,6 +166,6 @@ export function text(found: unknown): string {
   return typeof found === 'string' ? found : '';
 }
 
-function number(found: unknown): number {
+export function number(found: unknown): number {
   return typeof found === 'number' && Number.isFinite(found) ? found : 0;
 }

@@ -86,8 +86,8 @@ test('another tab is heard, and only about conversations', () => {
   keepThread(thread(said('hi', 1)));
   const key = 'claracore.chat.thread.x';
   const heard = (init: StorageEventInit) => heardChange(new StorageEvent('storage', init));
-  expect(heard({ key, newValue: localStorage.getItem(key) })).toEqual({ id: 'x', thread: readThread('x') });
-  expect(heard({ key, newValue: null })).toEqual({ id: 'x', thread: null });
+  expect(heard({ key, newValue: localStorage.getItem(key) })).toEqual({ id: 'x', value: readThread('x') });
+  expect(heard({ key, newValue: null })).toEqual({ id: 'x', value: null });
   expect(heard({ key, newValue: '{' })).toBeNull();
   expect(heard({ key: 'theme', newValue: '"dark"' })).toBeNull();
 });

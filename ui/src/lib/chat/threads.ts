@@ -3,6 +3,7 @@
  * they know of the same one is merged by the ids of its messages. A tab also remembers which ones it has open.
  */
 import { newId, restoredParameters } from './conversation';
+import { type Change, Records, stored, written } from './records';
 import { type Thread, list, merged, newThread, record, restoredThread, text } from './thread';
 import { tip } from './tree';
 
@@ -15,7 +16,7 @@ export interface Opened {
   draft: string;
 }
 
-const PREFIX = 'claracore.chat.thread.';
+const records = new Records<Thread>('claracore.chat.thread.', restoredThread);
 const TAB = 'claracore.chat.tab';
 /** The key of an interface that kept everything in one record. */
 const OLDER = 'claracore.chat';
@@ -34,37 +35,34 @@ export function onKept(listener: Listener): void {
  */
 export function keepThread(thread: Thread): boolean {
   if (!thread.messages.length) {
-    if (localStorage.getItem(PREFIX + thread.id) !== null) forgetThread(thread.id);
+    if (records.has(thread.id)) forgetThread(thread.id);
     return true;
   }
   const before = readThread(thread.id);
   const whole = before ? merged(thread, before) : thread;
   const bare = { ...whole, messages: whole.messages.map((message) => ({ ...message, parts: [] })) };
   // Over the browser's quota: once more without pictures and sounds.
-  const kept = written(PREFIX + thread.id, whole) || written(PREFIX + thread.id, bare);
+  const kept = records.write(thread.id, whole) || records.write(thread.id, bare);
   if (kept) for (const listener of listeners) listener(thread.id, whole);
   return kept;
 }
 
 export function forgetThread(id: string): void {
-  localStorage.removeItem(PREFIX + id);
+  records.forget(id);
   for (const listener of listeners) listener(id, null);
 }
 
 export function readThread(id: string): Thread | null {
-  return restoredThread(stored(localStorage, PREFIX + id));
+  return records.read(id);
 }
 
 export function allThreads(): Thread[] {
-  const keys = Array.from({ length: localStorage.length }, (_, index) => localStorage.key(index) ?? '');
-  return keys.flatMap((key) => (key.startsWith(PREFIX) ? (readThread(key.slice(PREFIX.length)) ?? []) : []));
+  return records.all();
 }
 
-/** Which conversation another tab has just written, and what: for `storage` events. Null is: it forgot it. */
-export function heardChange(event: StorageEvent): { id: string; thread: Thread | null } | null {
-  if (!event.key?.startsWith(PREFIX)) return null;
-  const thread = restoredThread(parsed(event.newValue));
-  return thread || !event.newValue ? { id: event.key.slice(PREFIX.length), thread } : null;
+/** Which conversation another tab has just written or deleted, for `storage` events. */
+export function heardChange(event: StorageEvent): Change<Thread> | null {
+  return records.heard(event);
 }
 
 /** Remembers what this tab has open: for itself after a reload, and for the next tab that is opened. */
@@ -97,25 +95,4 @@ function older(): Record<string, unknown>[] {
       keepThread(thread);
       return { id: thread.id, model: thread.model };
     });
-}
-
-function written(key: string, value: unknown, storage: Storage = localStorage): boolean {
-  try {
-    storage.setItem(key, JSON.stringify(value));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function stored(storage: Storage, key: string): unknown {
-  return parsed(storage.getItem(key));
-}
-
-function parsed(json: string | null): unknown {
-  try {
-    return JSON.parse(json ?? 'null');
-  } catch {
-    return null;
-  }
 }

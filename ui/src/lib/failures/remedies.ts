@@ -2,8 +2,8 @@
 import { idPath, json } from '../api/client';
 import type { Model, Remedies, RemedyText, Written } from '../api/types';
 
-export function remediesOf(id: string): Promise<Remedies> {
-  return json(`/api/models/${idPath(id)}/remedies`);
+export function remediesOf(id: string, signal?: AbortSignal): Promise<Remedies> {
+  return json(`/api/models/${idPath(id)}/remedies`, { signal });
 }
 
 /** The configuration with a remedy; nothing is written. */

@@ -1,4 +1,5 @@
 /** How is the hub asked while somebody types? Not for every letter, and what is outdated is given up. */
+import { asking } from '../api/asking';
 
 export const LEAST_LETTERS = 2;
 /** More are not sent: nothing is called so. */
@@ -6,8 +7,7 @@ export const MOST_LETTERS = 200;
 const PAUSE_MS = 250;
 
 export class Typed {
-  #outdated = new AbortController();
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #end = () => {};
 
   /** Asks, after a pause if more may be typed `soon`; the answers of what was asked before do not come any more. */
   ask<T>(
@@ -17,20 +17,11 @@ export class Typed {
     soon = false,
   ): void {
     this.stop();
-    const own = (this.#outdated = new AbortController());
-    this.#timer = setTimeout(
-      () =>
-        call(own.signal).then(
-          (answer) => own.signal.aborted || take(answer),
-          (reason) => own.signal.aborted || fail(reason),
-        ),
-      soon ? PAUSE_MS : 0,
-    );
+    this.#end = asking(call, take, fail, soon ? PAUSE_MS : 0);
   }
 
   stop(): void {
-    clearTimeout(this.#timer);
-    this.#outdated.abort();
+    this.#end();
   }
 }
 

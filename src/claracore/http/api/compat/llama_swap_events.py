@@ -117,7 +117,8 @@ def _in_flight(runtime: Runtime, id_: int, *, over: bool) -> bytes | None:
 def in_flight_entry(id_: int, record: Record) -> dict[str, Any]:
     """Return a request in flight as llama-swap shows it; headers that may be secrets are masked."""
     elapsed = max(0.0, asyncio.get_running_loop().time() - record.arrived_at)
-    headers = headers_of((*record.header_lines, id_line(record.request_id)))
+    chosen = (id_line(record.request_id),) if record.id_is_chosen else ()
+    headers = headers_of((*record.header_lines, *chosen))
     answered = {"Content-Type": record.content_type} if record.content_type else {}
     return {
         "id": str(id_),

@@ -3,7 +3,7 @@ import { ApiError, errorFrom } from '../../api/errors';
 import type { Model } from '../../api/types';
 import { emptyAnswer, userMessage, wire } from '../conversation';
 import { type Attachment, attachmentsOf, carried, filled } from './attached';
-import { contentOf, keepContent, namesIn } from './bulk';
+import { contentOf, dropContents, keepContent, namesIn, storedContent } from './bulk';
 import { decoded, kindOfFile } from './files';
 import { pagesText } from './pages';
 import { fitted, hasExif, pictureTokens } from './pictures';
@@ -99,6 +99,13 @@ test('contents are kept by name', async () => {
   expect(await contentOf('a text of an imported file')).toBe('a text of an imported file');
   expect(await contentOf('kept:gone')).toBeNull();
   expect(namesIn([JSON.stringify({ deep: [{ at: name }] }), 'kept:b2'])).toEqual(new Set([name, 'kept:b2']));
+});
+
+test('without a database a content lives as long as the page, which is said, or until it is dropped', async () => {
+  const { name, written } = storedContent('one');
+  expect([await written, await contentOf(name)]).toEqual([false, 'one']);
+  await dropContents([name]);
+  expect(await contentOf(name)).toBeNull();
 });
 
 test('pages are numbered where there are several, and pictures of pages are no text', () => {

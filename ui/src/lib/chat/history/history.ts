@@ -25,8 +25,13 @@ export function titleOf({ title, messages }: Thread): string {
   const asked = messages.filter(({ role }) => role === 'user');
   const files = asked.flatMap((message) => message.files.map(({ name }) => name));
   const said = asked.find(({ text }) => text.trim())?.text ?? files[0] ?? '';
-  const words = said.trim().replace(/\s+/g, ' ');
-  if (words.length <= TITLE_LENGTH) return words || UNTITLED;
+  return firstWords(said) || UNTITLED;
+}
+
+/** So much of a text as a title has room for. */
+export function firstWords(text: string): string {
+  const words = text.trim().replace(/\s+/g, ' ');
+  if (words.length <= TITLE_LENGTH) return words;
   const cut = words.slice(0, TITLE_LENGTH);
   const space = cut.lastIndexOf(' ');
   return `${space > TITLE_LENGTH / 2 ? cut.slice(0, space) : cut}…`;

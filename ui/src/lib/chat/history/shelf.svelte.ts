@@ -12,7 +12,7 @@ class Shelf {
     onKept((id, thread) => this.#set(id, thread));
     addEventListener('storage', (event) => {
       const change = heardChange(event);
-      if (change) this.#set(change.id, change.thread);
+      if (change) this.#set(change.id, change.value);
     });
   }
 

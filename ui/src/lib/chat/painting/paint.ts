@@ -12,7 +12,7 @@ export interface Wish {
 }
 
 export interface Painted {
-  /** A `data:` URL, or an address that the server names. */
+  /** A `data:` URL, the name of one that is kept (`bulk.ts`), or an address that the server names. */
   url: string;
   /** For a file: "png". */
   ending: string;
