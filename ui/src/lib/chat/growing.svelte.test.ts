@@ -110,6 +110,31 @@ test.each(Array.from({ length: 40 }, (_, seed) => seed))(
   },
 );
 
+const LINES = 'a = 1\n'.repeat(95) + '"""\n' + 'words\n'.repeat(20) + '"""\n' + 'b = f(2)\n'.repeat(90);
+test.each([
+  ['coloured', `\`\`\`python\n${LINES}`],
+  ['plain', `\`\`\`\n${LINES}`],
+  ['too long to be coloured', `\`\`\`python\n${`# ${'words '.repeat(100)}\n`.repeat(110)}`],
+])('long code that grows is drawn as at once: %s', (_, text) => {
+  const grown = shown();
+  const once = shown();
+  const number = numbers(1);
+  for (let at = 0; at < text.length; at += 1 + number(text.length / 25)) {
+    grown.say(text.slice(0, at));
+    if (number(3)) continue;
+    vi.runAllTimers();
+    once.say('');
+    once.say(text.slice(0, at));
+    expect(seen(grown.box)).toBe(seen(once.box));
+  }
+  once.say('');
+  for (const each of [grown, once]) each.say(text);
+  vi.runAllTimers();
+  expect(seen(grown.box)).toBe(seen(once.box));
+  expect(grown.box.querySelectorAll('.lines').length).toBeGreaterThan(1);
+  expect(grown.box.querySelector('code')?.textContent).toBe(text.slice(text.indexOf('\n') + 1, -1));
+});
+
 test('what a link is called may be said after it, and said otherwise in the next answer', () => {
   const { box, say } = shown();
   say('- see [it][x]\n- also');

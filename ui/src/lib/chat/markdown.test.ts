@@ -155,6 +155,15 @@ test('code is coloured when its language is known, and always harmless', () => {
     expect(highlighted('<img src=x onerror=a>', language)).not.toContain('<img');
 });
 
+test('a colour goes on in the next hundred lines', () => {
+  const box = document.createElement('div');
+  box.innerHTML = highlighted('"""\n' + 'words\n'.repeat(150) + '"""\nif a: pass\n', 'python');
+  const [first, second, ...more] = box.children;
+  expect([first?.textContent?.split('\n').length, more.length]).toEqual([101, 0]);
+  expect(second?.querySelector('.hljs-string')?.textContent).toBe('words\n'.repeat(51) + '"""');
+  expect(second?.querySelector(':scope > .hljs-keyword')?.textContent).toBe('if');
+});
+
 test('a list goes on counting, and a table keeps its sides', () => {
   expect(drawn('3. c\n4. d').querySelector('ol')?.start).toBe(3);
   expect(drawn('| a | b |\n|:-:|--:|\n| 1 | 2 |').querySelector('tbody')?.innerHTML).toMatch(
