@@ -265,8 +265,8 @@ class App:
     async def _complete(self) -> None:
         """Make what may come after the first request: the control plane, and what follows files."""
         await self.control.begin()
+        self.configuration.follow(self.second)  # open before it is announced that it is
         self.configuration.follow(self)
-        self.configuration.follow(self.second)
         await self.news.begin()
         self._completed.set()
         self._tasks.run(announced(self.options, self.front.listen), name="announce")
@@ -296,7 +296,7 @@ class App:
         self.journal.read_sessions_from(prepared.config.ui.activity.session_id)
         self._control.apply(prepared, changes)
 
-    def reloaded(self) -> None:
+    async def reloaded(self) -> None:
         """Announce what the files say now."""
         self._control.reloaded()
         self.news.reloaded()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from fakes import SCRIPT, command
@@ -15,7 +15,7 @@ from sockets.helpers import readline, start
 
 ADVERSARY = """
 import random, select, socket, sys
-first, last, kept_at_most, pause, seed = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), *map(float, sys.argv[4:])
+kept_at_most, pause, seed, ports = int(sys.argv[1]), *map(float, sys.argv[2:4]), [int(port) for port in sys.argv[4:]]
 chance = random.Random(seed)
 kept = []
 answer = b'HTTP/1.1 200 OK\\r\\nContent-Length: 21\\r\\n\\r\\n{"answered": "by me"}'
@@ -25,7 +25,7 @@ while True:
     for option in (socket.SO_REUSEADDR, socket.SO_REUSEPORT):
         sock.setsockopt(socket.SOL_SOCKET, option, chance.randrange(2))
     try:
-        sock.bind((chance.choice(["127.0.0.1", "0.0.0.0", "127.0.0.9"]), chance.randrange(first, last + 1)))
+        sock.bind((chance.choice(["127.0.0.1", "0.0.0.0", "127.0.0.9"]), chance.choice(ports)))
         if chance.random() < 0.7:
             sock.listen()
         sock.setblocking(False)
@@ -49,13 +49,13 @@ while True:
             except OSError:
                 pass
 """
-"""Binds random ports, keeps some of them, answers 200 to whoever connects; pauses for so long between two binds."""
+"""Binds random ports of those that are named, keeps some, answers 200 to whoever connects; pauses between two binds."""
 
 
 @contextlib.contextmanager
-def adversary(ports: range, *, keeps: int = 12, pause_seconds: float = 0.0, seed: int = 7) -> Iterator[None]:
-    """Run a process of this user that takes random ports of a range, with every combination of options, and answers."""
-    arguments = (ports.start, ports.stop - 1, keeps, pause_seconds, seed)
+def adversary(ports: Sequence[int], *, keeps: int, pause_seconds: float, seed: int = 7) -> Iterator[None]:
+    """Run a process of this user that takes these ports at random, with every combination of options, and answers."""
+    arguments = (keeps, pause_seconds, seed, *ports)
     process = start([sys.executable, "-I", "-S", "-c", ADVERSARY, *map(str, arguments)])
     try:
         assert readline(process) == "ready"

@@ -21,7 +21,10 @@ from gateway.stand import ModelServer, Stage, StandIn, config, model_server, pla
 CHAT = b'{"model":"smol","messages":[]}'
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 SOON = PortLimits(silence_seconds=0.01, sign_of_life_seconds=0.05)
+PATIENT = PortLimits(silence_seconds=0.01, sign_of_life_seconds=20)
+"""A sign of life is waited for as long as a busy machine may take."""
 IDLE: list[float | None] = [1.0]
+BUSY: list[float | None] = [float(seconds) for seconds in range(1000)]
 SSE = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -107,7 +110,7 @@ def test_one_that_answers_its_health_check_is_waited_for() -> None:
 
     async def conversation() -> None:
         proxy = "http://localhost:${PORT}/v1"
-        async with asking(script, proxy=proxy, checkEndpoint="/alive") as (here, _server):
+        async with asking(script, limits=PATIENT, proxy=proxy, checkEndpoint="/alive") as (here, _server):
             assert (await here.say(post("/completions", CHAT))).startswith(b"HTTP/1.1 200 OK")
             assert looks == 2
 
@@ -130,7 +133,7 @@ def test_one_that_uses_the_processor_is_waited_for() -> None:
             writer.write(OK)
 
     async def conversation() -> None:
-        async with asking(script, used=[1.0, 1.5, 1.5, 2.0, 2.0, 2.5]) as (here, _server):
+        async with asking(script, used=BUSY) as (here, _server):
             assert (await here.say(post("/v1/completions", CHAT))).startswith(b"HTTP/1.1 200 OK")
 
     play(conversation)

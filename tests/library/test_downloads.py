@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from pathlib import Path
 
 import pytest
 
 from claracore.errors import Conflict
 from claracore.host.library import downloads
-from claracore.host.library.download import DownloadStatus, NoSuchDownload
+from claracore.host.library.download import Download, DownloadStatus, NoSuchDownload
+from claracore.host.library.download_files import delete_fetched
 from claracore.host.library.views import download_view
 from claracore.host.store.downloads import DownloadStoreOnDisk
 from fakes.fake_hub import FakeHub, Fault
@@ -76,6 +79,36 @@ def test_cancelling_deletes_what_was_fetched_and_nothing_else(hub: FakeHub, tmp_
 
     assert at_desk(hub, tmp_path, talk).files == [f"{REPO}/mine.gguf"]
     fault.release.set()
+
+
+def test_what_is_fetched_anew_is_not_deleted_by_the_removal_before(
+    hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = Fault(hold_after=1_200_000), Fault(hold_after=600_000)
+    has_begun = threading.Event()
+    hub.faults += [first, second]
+
+    def delete_late(download: Download) -> None:
+        has_begun.wait(0.5)  # an upper bound on waiting for nothing
+        delete_fetched(download)
+
+    monkeypatch.setattr(downloads, "delete_fetched", delete_late)
+
+    async def talk(desk: Desk) -> None:
+        download = await desk.start()
+        await held(first)
+        removing = asyncio.ensure_future(desk.downloads.remove(download.id))
+        again = await desk.start()
+        await held(second)
+        has_begun.set()
+        await removing
+        second.release.set()
+        await desk.downloads.idle()
+        assert again.status is DownloadStatus.FINISHED
+
+    assert at_desk(hub, tmp_path, talk).files == [PLACE]
+    first.release.set()
+    assert (tmp_path / PLACE).read_bytes() == BODY
 
 
 def test_a_restart_goes_on_where_it_was(hub: FakeHub, tmp_path: Path) -> None:

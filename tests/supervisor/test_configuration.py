@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from claracore.core.cluster.beside import TakenPart
+from claracore.core.config.changes import Changes
 from claracore.core.config.model import ModelConfig
 from claracore.core.ports.listen import Listen
 from claracore.errors import ConfigError
 from claracore.host.store import files
 from claracore.host.supervisor.configuration import Configuration, Sources
-from claracore.host.supervisor.prepared import ReadingContext, prepare_texts
+from claracore.host.supervisor.prepared import Prepared, ReadingContext, prepare_texts
 
 LISTEN = Listen(("127.0.0.1",), 5800)
 
@@ -84,5 +85,35 @@ def test_a_file_counts_as_rejected_until_the_next_one_is_in_force(tmp_path: Path
         await served.reload()
         assert seen == [(True, False)]
         assert (served.rejected, "m" in served.now.config.models) == ((), True)
+
+    asyncio.run(story())
+
+
+class SlowToOpen:
+    """Who follows the configuration by something that takes a while."""
+
+    def __init__(self) -> None:
+        self.opening, self.may_open, self.is_open = asyncio.Event(), asyncio.Event(), False
+
+    def apply(self, prepared: Prepared, changes: Changes) -> None:
+        """Nothing: all of it comes later."""
+
+    async def reloaded(self) -> None:
+        self.opening.set()
+        await self.may_open.wait()
+        self.is_open = True
+
+
+def test_a_change_is_over_when_what_takes_a_while_is_done(tmp_path: Path) -> None:
+    async def story() -> None:
+        served, _ = configuration(tmp_path)
+        door = SlowToOpen()
+        served.follow(door)
+        changed = asyncio.ensure_future(served.change(lambda _: "models: {m: {cmd: x --port ${PORT}}}\n"))
+        async with asyncio.timeout(20):
+            await door.opening.wait()
+            door.may_open.set()
+            await changed
+        assert door.is_open
 
     asyncio.run(story())

@@ -180,7 +180,7 @@ class _ShownConfiguration:
         del changes
         self.terminal.follow(prepared.config, self.supervisor)
 
-    def reloaded(self) -> None:
+    async def reloaded(self) -> None:
         """Nothing more to show."""
 
 

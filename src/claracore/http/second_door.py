@@ -62,15 +62,17 @@ class SecondDoor:
     def apply(self, prepared: Prepared, changes: Changes) -> None:
         """Nothing yet: `reloaded` comes after it, and also where nothing has changed."""
 
-    def reloaded(self) -> None:
-        """Be open where the configuration in force says, and nowhere else."""
+    async def reloaded(self) -> None:
+        """Be open where the configuration in force says, and nowhere else, when this returns."""
+        # To its end, also where nobody waits for it any more.
         task = asyncio.get_running_loop().create_task(self._follow(), name="second address")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        await asyncio.wait({task})
 
     async def _follow(self) -> None:
-        wanted, connection = self._configuration.now.plan.ollama, self._connection
         async with self._turn:
+            wanted, connection = self._configuration.now.plan.ollama, self._connection
             if wanted == self.listen and not self.findings:
                 return
             self._shut()

@@ -169,6 +169,10 @@ class Downloads:
 
     async def remove(self, download_id: str) -> Download:
         """Cancel a download and delete what it has fetched; one that is finished is only taken off the list."""
+        async with self._adding:  # what is fetched anew must not be what is deleted here
+            return await self._remove(download_id)
+
+    async def _remove(self, download_id: str) -> Download:
         download = self.get(download_id)
         del self._all[download_id]
         self._own_tokens.pop(download_id, None)
@@ -193,11 +197,12 @@ class Downloads:
 
     async def delete(self, gone: Collection[Download]) -> None:
         """Take finished downloads off the list, and delete what they have fetched, but for files that others have."""
-        for download in gone:
-            await self.remove(download.id)
-        kept = {path for other in self.all for path in other.paths}
-        for download in gone:
-            await asyncio.to_thread(delete_files, fetched_by(download) - kept, download.folder)
+        async with self._adding:
+            for download in gone:
+                await self._remove(download.id)
+            kept = {path for other in self.all for path in other.paths}
+            for download in gone:
+                await asyncio.to_thread(delete_files, fetched_by(download) - kept, download.folder)
 
     def forget_name(self, name: str) -> None:
         """Let no model that was fetched have this name any more."""

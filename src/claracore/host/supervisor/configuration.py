@@ -101,8 +101,11 @@ class ConfigurationListener(Protocol):
     def apply(self, prepared: Prepared, changes: Changes) -> None:
         """Act by another configuration. What is raised keeps the former one in force."""
 
-    def reloaded(self) -> None:
-        """Note that the files were read again and had something to say: taken over, or rejected."""
+    async def reloaded(self) -> None:
+        """Note that the files were read again and had something to say: taken over, or rejected.
+
+        What takes a while to be done about it is done when this returns.
+        """
 
 
 class Configuration:
@@ -215,11 +218,11 @@ class Configuration:
                 prepared, changes = await asyncio.to_thread(self.check, texts)
             except ConfigError as error:
                 self.rejected = error.findings
-                self._reloaded()
+                await self._reloaded()
                 raise
             await self._learn_and_take_over(prepared, changes)
             self.rejected, self.part_refused = (), ("", "")
-            self._reloaded()
+            await self._reloaded()
             return changes
 
     async def take_part(self, part: TakenPart, keep: Callable[[], None]) -> Changes:
@@ -305,9 +308,9 @@ class Configuration:
                 self._ranks = former
                 raise
 
-    def _reloaded(self) -> None:
+    async def _reloaded(self) -> None:
         for listener in self._listeners:
-            listener.reloaded()
+            await listener.reloaded()
 
     def _take_over(self, prepared: Prepared, changes: Changes) -> None:
         """Let another configuration be the one in force, and act. Raises what a listener does; then the old one is."""
