@@ -231,6 +231,7 @@ def test_a_model_is_loaded_and_unloaded_where_it_is(machines: Machines) -> None:
     for name in ("b", "c"):
         loaded = head.ask("POST", f"/api/models/load/{name}/x")
         assert (loaded.status, loaded.json["state"]) == (200, "ready")
+        assert (loaded.json["node"], loaded.json["port"]) == (name, None)
         until(lambda name=name: bool(machines.node(name)["loaded"] == ["x"]))  # type: ignore[misc]
     assert machines.running["b"].running()["x"]["state"] == "ready"
     assert head.ask("POST", "/api/models/unload/b/x").status == 200

@@ -33,6 +33,17 @@ def test_a_model_elsewhere_is_loaded_and_unloaded_from_its_row(page: Page, stand
     expect(button).to_contain_text("Unload")
 
 
+def test_a_model_elsewhere_has_a_machine_and_no_port_here(page: Page, stand: Joined) -> None:
+    page.goto(stand.head.url)
+    row = page.locator("[data-model='desk/x']")
+    expect(row.locator("[data-state]")).to_have_attribute("data-state", "ready")
+    expect(row.get_by_role("button", name="Copy the address of desk/x")).to_have_count(0)
+    row.get_by_role("link").first.click()
+    facts = page.get_by_label("Facts", exact=True)
+    expect(facts).to_contain_text("Machine desk")
+    expect(facts).not_to_contain_text("Port")
+
+
 def test_the_log_of_a_model_elsewhere_goes_on_and_says_when_its_machine_goes(page: Page, stand: Joined) -> None:
     prints(stand, "line-before")
     page.goto(f"{stand.head.url}/ui/logs/desk/x")

@@ -73,7 +73,8 @@ def load(*, model: str, url: str | None, as_json: bool) -> None:
 
     with failures_explained(server, model):
         done = _watched(server, model)
-    where = f" on port {done['port']}" if done["port"] else ""
+    place = done.get("node") or (f"port {done['port']}" if done["port"] else "")
+    where = f" on {place}" if place else ""
     say(f"{done['model']} is {done['state']}{where} after {done['seconds']:.1f} s")
 
 

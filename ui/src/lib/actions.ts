@@ -1,5 +1,6 @@
 /** What can be done to a model? The calls behind the buttons. */
 import { ask, idPath, json } from './api/client';
+import type { LoadedView } from './api/schema';
 import type { Model } from './api/types';
 
 /** Models that this page has unloaded since it last loaded them. */
@@ -9,10 +10,7 @@ const unloaded = new Set<string>();
 export const endedHere = (id: string): boolean => unloaded.has(id);
 
 /** A `signal` ends the wait; the load goes on. */
-export function loadModel(
-  id: string,
-  signal?: AbortSignal,
-): Promise<{ model: string; state: string; port: number | null; seconds: number }> {
+export function loadModel(id: string, signal?: AbortSignal): Promise<LoadedView> {
   unloaded.delete(id);
   return json(`/api/models/load/${idPath(id)}`, { method: 'POST', signal });
 }

@@ -1,17 +1,8 @@
 import { expect, test } from 'vitest';
+import { unknownModel } from './api/listed';
 import { keptConversations } from './conversations';
 
-const NONE = {
-  keep: 'memory',
-  saved: 0,
-  saved_tokens: 0,
-  saved_bytes: 0,
-  restored: 0,
-  reused_tokens: 0,
-  saved_seconds: null,
-  works: 'unknown' as const,
-  why: '',
-};
+const NONE = unknownModel('a').conversation;
 
 test('what is kept is said with its size, and with what it has brought', () => {
   expect(keptConversations(NONE)).toBe('none now');

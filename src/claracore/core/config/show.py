@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from claracore.core.config.command import in_place
 from claracore.core.config.fields import Section, mark
 from claracore.core.config.load import LoadedConfig
-from claracore.core.config.model import DEFAULT_GROUP, Config
+from claracore.core.config.model import DEFAULT_GROUP, Config, ModelConfig
 from claracore.core.config.report import NodePath, dotted, node_at
 from claracore.core.config.scalars import value_of
 from claracore.core.config.tree import MappingNode, ScalarNode
+from claracore.types import Endpoint
 
 MASK = "***"
 SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASS(WORD|WD)?$|CREDENTIAL", re.IGNORECASE)
@@ -172,3 +174,11 @@ class _ShownOptions:
 def _without_secret(entry: str) -> str:
     name, equals, _value = entry.partition("=")
     return f"{name}={MASK}" if equals and SECRET_NAME.search(name) else entry
+
+
+def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
+    """Return the command with its secrets masked, and with the port or socket in place once it has one."""
+    masked = SECRET_FLAG.sub(lambda found: f"{found[1] or found[3]}***", model.cmd)
+    if endpoint is None:
+        return masked
+    return str(in_place(masked, port=endpoint.port or None, socket=endpoint.unix_path))

@@ -12,13 +12,14 @@ from pydantic import BaseModel
 from claracore.core.config.command import in_place
 from claracore.core.config.model import Config, ModelConfig
 from claracore.core.config.routing import Selector
+from claracore.core.config.show import shown_command
 from claracore.errors import ModelNotFound
 from claracore.http.access.keys import Grant
 from claracore.http.api.compat.anthropic import as_anthropics, page_of
 from claracore.http.api.dependencies import GrantDep, RuntimeDep
 from claracore.http.api.events.snapshot import SNAPSHOT
 from claracore.http.api.parts import Runtime
-from claracore.http.api.views import GroupView, ModelView, Views, group_views, known_state, model_views, shown_command
+from claracore.http.api.views import GroupView, ModelView, Views, group_views, known_state, model_views
 from claracore.http.wire.error_shapes import ANTHROPIC_VERSION
 from claracore.types import ModelState
 
@@ -35,10 +36,11 @@ class ModelsView(BaseModel):
 
 
 class LoadedView(BaseModel):
-    """What came of loading a model; `seconds` is how long this call had to wait."""
+    """What came of loading a model, and where it is; `seconds` is how long this call had to wait."""
 
     model: str
     state: ModelState
+    node: str | None
     port: int | None
     seconds: float
 
@@ -204,9 +206,7 @@ def _request_context(runtime: Runtime, model: ModelConfig) -> int | None:
 
 def _metadata(runtime: Runtime, model: ModelConfig) -> dict[str, Any]:
     """Return the model's metadata with its port, without what its capabilities say already, as llama-swap shows it."""
-    server = runtime.supervisor.running(model.id)
-    planned = runtime.keeper.plan.assignment.get(model.id)
-    port = server.endpoint.port if server is not None and server.endpoint is not None else planned
+    port = runtime.port_of(model.id) or runtime.keeper.plan.assignment.get(model.id)
     found: dict[str, Any] = in_place(model.metadata, port=port)
     abilities = _abilities(model)
     return {key: value for key, value in found.items() if not abilities or key not in SAID_BY_CAPABILITIES}
@@ -266,7 +266,7 @@ async def running(runtime: RuntimeDep) -> dict[str, list[dict[str, Any]]]:
                 "ttl": int(model.ttl_seconds),  # clients in Go read nothing else
                 "name": model.name,
                 "description": model.description,
-                "port": runtime.held_ranks.port(model_id, server),
+                "port": runtime.port_of(model_id),
                 "pid": server.pid if server else None,
                 "serving": len(slot.serving),
                 "waiting": len(slot.waiting),
@@ -281,11 +281,11 @@ async def load(runtime: RuntimeDep, name: str) -> LoadedView:
     model_id = runtime.resolve(name)
     begun = time.monotonic()
     await runtime.machines.load(model_id)
-    server = runtime.supervisor.running(model_id)
     return LoadedView(
         model=model_id,
         state=runtime.supervisor.state(model_id),
-        port=server.port if server else None,
+        node=runtime.node_of(model_id) or None,
+        port=runtime.port_of(model_id),
         seconds=round(time.monotonic() - begun, 3),
     )
 

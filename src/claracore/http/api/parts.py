@@ -88,6 +88,15 @@ class Runtime:
             return self.machines.node_of(model_id)
         return peer_id or ""
 
+    def port_of(self, model_id: str) -> int | None:
+        """Return at which port of this machine a model is served; None while it is at none, and on other machines."""
+        running, model = self.supervisor.running(model_id), self.config.models.get(model_id)
+        if model is None or self.node_of(model_id):
+            return None
+        # Without a command somebody else runs the server; the plan has those of this machine.
+        is_here = bool(model.cmd) or model_id in self.keeper.plan.fixed
+        return self.held_ranks.port(model_id, running) if is_here else None
+
     def begin_load(self, model_id: str) -> None:
         """Load a model without waiting for it; why it failed is in `supervisor.failure`."""
 

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS, in_place
+from claracore.core.config.command import EMBEDDING_FLAGS, RANKING_FLAGS
 from claracore.core.config.model import ModelConfig
-from claracore.core.config.show import SECRET_FLAG
+from claracore.core.config.show import shown_command
 from claracore.core.loading.expected import NOTHING_EXPECTED, ExpectedLoad
 from claracore.core.loading.phases import LoadPhase
 from claracore.core.memory.footprint import FootprintSource
@@ -23,7 +23,7 @@ from claracore.host.supervisor.preview import LoadPreview
 from claracore.http.api.failure_view import FailureView, failure_view
 from claracore.http.api.parts import Runtime
 from claracore.http.gateway.inflight import InFlight, Phase
-from claracore.types import Endpoint, ModelState
+from claracore.types import ModelState
 
 Kind = Literal["chat", "base", "embedding", "reranker", "vision", "audio", "image"]
 
@@ -67,7 +67,10 @@ class ModelView(BaseModel):
     group: str
     kind: Kind | None
     capabilities: dict[str, Any]
+    node: str | None
+    """The other machine that has it; null for one of this machine."""
     port: int | None
+    """Where it listens on this machine; null for a model of another, and where it does not."""
     pid: int | None
     memory_bytes: int | None
     memory: FootprintView
@@ -174,7 +177,8 @@ class Views:
             group=runtime.config.group_of(model_id),
             kind=kind_of(model),
             capabilities=_capabilities(model, runtime.memory.command(model_id)),
-            port=runtime.held_ranks.port(model_id, running),
+            node=runtime.node_of(model_id) or None,
+            port=runtime.port_of(model_id),
             pid=pid,
             memory_bytes=_memory_bytes(runtime, model_id, pid) if with_memory else None,
             memory=_footprint(runtime, model_id),
@@ -303,14 +307,6 @@ def kind_of(model: ModelConfig) -> Kind | None:
     if "audio" in (*able.inputs, *able.outputs):
         return "audio"
     return "chat" if "text" in able.outputs else None
-
-
-def shown_command(model: ModelConfig, endpoint: Endpoint | None = None) -> str:
-    """Return the command with its secrets masked, and with the port or socket in place once it has one."""
-    masked = SECRET_FLAG.sub(lambda found: f"{found[1] or found[3]}***", model.cmd)
-    if endpoint is None:
-        return masked
-    return str(in_place(masked, port=endpoint.port or None, socket=endpoint.unix_path))
 
 
 def request_views(runtime: Runtime) -> list[RequestView]:

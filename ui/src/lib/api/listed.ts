@@ -27,6 +27,7 @@ export function unknownModel(id: string): Model {
     group: '(default)',
     kind: null,
     capabilities: { in: [], out: [], tools: false, reranker: false, context: 0 },
+    node: null,
     port: null,
     pid: null,
     memory_bytes: null,

@@ -60,7 +60,7 @@ async def info(runtime: RuntimeDep) -> dict[str, Any]:
         running = runtime.supervisor.running(model_id)
         endpoint = running.endpoint if running else None
         planned = runtime.keeper.plan.assignment.get(model_id) or runtime.keeper.plan.fixed.get(model_id)
-        port = endpoint.port if endpoint and endpoint.port else planned
+        port = runtime.port_of(model_id) or planned
         rows.append(
             {
                 "model": model_id,
