@@ -98,7 +98,11 @@ export default defineConfig({
   base: './',
   plugins: [svelte(), newestFonts(), preloadFont(), namedFromTheRoot(), apiDocs(), encodingsOfPdf(), compress()],
   worker: { format: 'es' },
-  resolve: { alias: { $lib: resolve(import.meta.dirname, 'src/lib') } },
+  resolve: {
+    alias: { $lib: resolve(import.meta.dirname, 'src/lib') },
+    // Otherwise tests would get the Svelte that runs on servers.
+    ...(process.env.VITEST ? { conditions: ['browser'] } : {}),
+  },
   build: {
     outDir: '../src/claracore/http/web/static',
     emptyOutDir: true,

@@ -39,12 +39,38 @@ const languages = {
 };
 for (const [name, language] of Object.entries(languages)) hljs.registerLanguage(name, language);
 
-/** Code longer than this is shown plain: colouring it would hold up the page. */
+/** Of longer code only the beginning is coloured: all of it would hold up the page. */
 const LONGEST = 60_000;
 
+/** Up to where code is coloured, which is the end of a line. */
+export function colourable(code: string, language: string): number {
+  if (!hljs.getLanguage(language)) return 0;
+  return code.length < LONGEST ? code.length : code.lastIndexOf('\n', LONGEST) + 1;
+}
+
+/** Lines that are laid out together: what comes at the end of long code leaves those before alone. */
+export const TOGETHER = 100;
+
+/** In an element for every hundred lines: what is open at the end of one goes on in the next. */
+function inParts(html: string): string {
+  const lines = html.split(/(?<=\n)/);
+  const open: string[] = [];
+  let parts = '';
+  for (let at = 0; at < lines.length; at += TOGETHER) {
+    const text = lines.slice(at, at + TOGETHER).join('');
+    parts += '<span class="lines">' + open.join('') + text;
+    for (const [tag] of text.matchAll(/<\/?span[^>]*>/g))
+      if (tag.startsWith('</')) open.pop();
+      else open.push(tag);
+    parts += '</span>'.repeat(open.length + 1);
+  }
+  return parts;
+}
+
 export function highlighted(code: string, language: string): string {
-  const known = hljs.getLanguage(language) !== undefined && code.length < LONGEST;
-  return known ? hljs.highlight(code, { language, ignoreIllegals: true }).value : escaped(code);
+  const end = colourable(code, language);
+  const coloured = end ? hljs.highlight(code.slice(0, end), { language, ignoreIllegals: true }).value : '';
+  return inParts(coloured + escaped(code.slice(end)));
 }
 
 export function escaped(text: string): string {

@@ -1,23 +1,35 @@
 // @vitest-environment jsdom
 import { expect, test } from 'vitest';
+import { flushSync, mount } from 'svelte';
 import { highlighted } from './highlight';
-import { blocks, named } from './markdown';
+import { type Block, Reader } from './markdown';
+import Markdown from './Markdown.svelte';
 
-const html = (text: string) =>
-  blocks(text)
-    .map((block) => (block.kind === 'html' ? block.html : `[${block.language}]`))
-    .join('');
+const blocks = (text: string) => new Reader().read(text);
+
+/** The words of all blocks, also of those inside of others. */
+function html(text: string): string {
+  const words = (block: Block): string => {
+    if (block.kind === 'html') return block.html;
+    if (block.kind === 'table') return block.head + block.rows.join('');
+    if (block.kind === 'list' || block.kind === 'ordered') return block.items.flat().map(words).join('');
+    if (block.kind === 'code') return `[${block.language}]`;
+    return block.blocks.map(words).join('');
+  };
+  return blocks(text).map(words).join('');
+}
 
 /** What is looked at. */
 function drawn(text: string): HTMLElement {
-  const box = document.createElement('div');
-  box.innerHTML = html(text);
-  return box;
+  const target = document.createElement('div');
+  mount(Markdown, { target, props: { text } });
+  flushSync();
+  return target;
 }
 
 test('paragraphs, lists and code are blocks', () => {
   const found = blocks('Hi **you**\n\n- one\n- two\n\n```python\nprint(1)\n```\nend');
-  expect(found.map((block) => block.kind)).toEqual(['html', 'html', 'code', 'html']);
+  expect(found.map((block) => block.kind)).toEqual(['html', 'list', 'code', 'html']);
   expect(html('Hi **you**')).toBe('<p>Hi <strong>you</strong></p>\n');
 });
 
@@ -32,27 +44,21 @@ test.each([
   ['a list', '1. First:\n\n   ```python title.py\n   if a < b:\n     print("x")\n   ```\n2. Second'],
   ['a quotation', '> So:\n>\n> ```python title.py\n> if a < b:\n>   print("x")\n> ```'],
   ['a list in a list', '- a\n  - b\n    ```python title.py\n    if a < b:\n      print("x")\n    ```'],
-])('code in %s is marked to become a block', (_, text) => {
-  const box = document.createElement('div');
-  box.innerHTML = html(text);
-  expect(box.querySelector('pre')).toBeNull();
-  const marked = box.querySelector<HTMLElement>(':is(li, blockquote) div[data-code]');
-  expect(marked?.textContent).toBe('if a < b:\n  print("x")');
-  expect(named(marked?.dataset.code ?? '')).toEqual({ language: 'python', title: 'title.py' });
+])('code in %s is a block', (_, text) => {
+  const block = drawn(text).querySelector(':is(li, blockquote) > figure');
+  expect(block?.querySelector('figcaption')?.textContent).toContain('title.py');
+  expect(block?.querySelector('pre')?.textContent).toBe('if a < b:\n  print("x")');
+  expect(block?.querySelector('.hljs-keyword')?.textContent).toBe('if');
 });
 
-test('a mark of a block cannot act', () => {
-  expect(html('- a\n  ```"><img src=x onerror=alert(1)>\n  x\n  ```')).not.toContain('<img');
-  expect(drawn('<div data-code="xml"><img src=x onerror=a></div>').innerHTML).not.toMatch(/<(div|img)/);
+test('what stands behind a fence cannot act', () => {
+  expect(drawn('- a\n  ```"><img src=x onerror=alert(1)>\n  x\n  ```').querySelector('figure')).not.toBeNull();
+  expect(drawn('- a\n  ```"><img src=x onerror=alert(1)>\n  x\n  ```').querySelector('img')).toBeNull();
 });
 
 test('the blocks together are the whole text', () => {
   const text = '# A\n\ntext\n\n> quote\n\n| a | b |\n|---|---|\n| 1 | 2 |\n';
-  expect(
-    blocks(text)
-      .map((block) => block.raw.trim())
-      .join('\n\n'),
-  ).toBe(text.trim());
+  expect(drawn(text).textContent?.replace(/\s+/g, ' ').trim()).toBe('A text quote a b 1 2');
 });
 
 test.each([
@@ -70,7 +76,9 @@ test.each([
   '<p data-x="1">x</p>',
   '<math><mtext><table><mglyph><style><img src=x onerror=alert(1)>',
 ])('what a model writes cannot act: %s', (text) => {
-  for (const each of drawn(text).querySelectorAll('*')) {
+  const box = drawn(text);
+  expect(box.querySelector('.words')?.textContent?.trim()).toBeTruthy();
+  for (const each of box.querySelectorAll('.words *')) {
     expect(['P', 'A', 'BR', 'TABLE']).toContain(each.tagName);
     const attributes = each.getAttributeNames().filter((name) => !['href', 'target', 'rel'].includes(name));
     expect([attributes, each.getAttribute('href') ?? 'https:']).toEqual([[], expect.stringMatching(/^https:/)]);
@@ -91,7 +99,7 @@ const SHOWN = [
 ];
 test.each(SHOWN)('what is no plain tag is shown as it was written: %s', (text) => {
   expect(drawn(text).textContent?.trim()).toBe(text.replaceAll('`', ''));
-  expect(drawn(text).querySelector('b, i, u, div')).toBeNull();
+  expect(drawn(text).querySelector('.words :is(b, i, u, div)')).toBeNull();
 });
 
 test('a paragraph of tags, in a list and in a table', () => {
@@ -99,9 +107,7 @@ test('a paragraph of tags, in a list and in a table', () => {
   expect(drawn('| a<b> | c |\n|---|---|\n| <div> | x<br>y |').querySelector('tbody')?.innerHTML).toMatch(
     /<td>&lt;div&gt;<\/td>\s*<td>x<br>y<\/td>/,
   );
-  expect(drawn('<answer>\n**42**\n</answer>').innerHTML).toBe(
-    '<p>&lt;answer&gt;<br><strong>42</strong><br>&lt;/answer&gt;</p>\n',
-  );
+  expect(html('<answer>\n**42**\n</answer>')).toBe('<p>&lt;answer&gt;<br><strong>42</strong><br>&lt;/answer&gt;</p>\n');
 });
 
 test('plain tags act when they are closed', () => {
@@ -115,11 +121,11 @@ test('details hold what is in them, also while they grow', () => {
   const text = 'See\n<details><summary>More `x`</summary>\n\nHidden **text**\n\n- one\n\n</details>\n\nAfter';
   const box = drawn(text);
   expect(box.querySelector('details > summary')?.innerHTML).toBe('More <code>x</code>');
-  expect(box.querySelector('details > p > strong')?.textContent).toBe('text');
+  expect(box.querySelector('details > .words > p > strong')?.textContent).toBe('text');
   expect(box.querySelector('details > ul')).not.toBeNull();
-  expect(box.lastElementChild?.textContent).toBe('After');
+  expect(box.querySelector('.markdown')?.lastElementChild?.textContent?.trim()).toBe('After');
   expect(drawn('<details>\n<summary>\nMore\n</summary>\nx').querySelector('summary')?.textContent).toBe('More');
-  expect(drawn(text.slice(0, 60)).querySelector('details > p')).not.toBeNull();
+  expect(drawn(text.slice(0, 60)).querySelector('details > .words > p')).not.toBeNull();
   expect(drawn('<details>\nA <script>x</script>\n</details>').innerHTML).not.toContain('<script');
 });
 
@@ -149,9 +155,20 @@ test('code is coloured when its language is known, and always harmless', () => {
     expect(highlighted('<img src=x onerror=a>', language)).not.toContain('<img');
 });
 
+test('a colour goes on in the next hundred lines', () => {
+  const box = document.createElement('div');
+  box.innerHTML = highlighted('"""\n' + 'words\n'.repeat(150) + '"""\nif a: pass\n', 'python');
+  const [first, second, ...more] = box.children;
+  expect([first?.textContent?.split('\n').length, more.length]).toEqual([101, 0]);
+  expect(second?.querySelector('.hljs-string')?.textContent).toBe('words\n'.repeat(51) + '"""');
+  expect(second?.querySelector(':scope > .hljs-keyword')?.textContent).toBe('if');
+});
+
 test('a list goes on counting, and a table keeps its sides', () => {
-  expect(html('3. c\n4. d')).toContain('<ol start="3">');
-  expect(html('| a | b |\n|:-:|--:|\n| 1 | 2 |')).toMatch(/<td align="center">1<\/td>\s*<td align="right">2<\/td>/);
+  expect(drawn('3. c\n4. d').querySelector('ol')?.start).toBe(3);
+  expect(drawn('| a | b |\n|:-:|--:|\n| 1 | 2 |').querySelector('tbody')?.innerHTML).toMatch(
+    /<td align="center">1<\/td>\s*<td align="right">2<\/td>/,
+  );
 });
 
 test('task boxes and the words of images stay', () => {

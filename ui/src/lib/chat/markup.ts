@@ -9,7 +9,8 @@ interface Paired extends Tokens.Generic {
   name: string;
   tokens: Token[];
 }
-interface Details extends Tokens.Generic {
+export interface Details extends Tokens.Generic {
+  type: 'details';
   summary: Token[];
   tokens: Token[];
 }

@@ -1,4 +1,6 @@
 /** How does mathematics become something to look at? KaTeX, which is fetched when the first formula is there. */
+import { standIn } from './patch';
+
 type Katex = typeof import('./katex').default;
 
 class Typesetting {
@@ -24,7 +26,7 @@ class Typesetting {
         continue;
       }
       made.className = displayMode ? 'tex display' : 'tex';
-      place.replaceWith(made);
+      standIn(made, place);
     }
   }
 
