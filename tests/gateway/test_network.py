@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import select
+import socket
 import tempfile
 from pathlib import Path
 
@@ -14,7 +16,9 @@ from claracore.core.loading.phases import LoadPhase
 from claracore.core.units import GIB
 from claracore.errors import ModelFailed
 from claracore.host.activity.tokens import Tokens
+from claracore.host.supervisor.contract import Waiter
 from claracore.http.gateway.contract import PortLimits
+from claracore.http.gateway.request import ModelRequest
 from claracore.types import Endpoint
 from gateway.stand import ModelServer, StandIn, answers, config, model_server, play, post, stage
 
@@ -512,6 +516,53 @@ def test_a_server_that_does_not_begin_to_answer_is_given_up() -> None:
                 assert answer.startswith(b"HTTP/1.1 504 ")
                 await server.closed.wait()
                 assert server.connections == 1
+
+    play(conversation)
+
+
+class TakesBack(StandIn):
+    """A supervisor that has a request wait again whose server is not there."""
+
+    def __init__(self, **ready: Endpoint | None) -> None:
+        super().__init__(**ready)
+        self.back = asyncio.Event()
+
+    def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
+        del endpoint
+        self.serving.discard(request_id)
+        self.waiters[request_id] = (model_id, waiter)
+        self.back.set()
+        return True
+
+
+def test_what_a_server_that_died_has_not_read_is_sent_to_the_next_one() -> None:
+    """Its death is heard of before the reset of the connection, which the kernel has already."""
+
+    async def conversation() -> None:
+        loop = asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            endpoint = Endpoint("127.0.0.1", listener.getsockname()[1])
+            supervisor = TakesBack(smol=endpoint)
+            async with model_server(answers(OK)) as other, stage(config(smol={}), supervisor) as here:
+                answer = asyncio.create_task(here.say(post("/v1/completions", CHAT)))
+                accepted, _ = await loop.sock_accept(listener)
+                has_come = asyncio.Event()
+                loop.add_reader(accepted, has_come.set)
+                await has_come.wait()
+                loop.remove_reader(accepted)
+                [exchange] = here.gateway.in_flight.values()
+                assert isinstance(exchange, ModelRequest)
+                assert exchange.upstream is not None
+                listener.close()
+                accepted.close()
+                reset = select.poll()
+                reset.register(exchange.upstream.socket.fileno(), 0)
+                reset.poll()  # POLLERR comes unasked for
+                supervisor.connections.close_endpoint(endpoint, "it is being stopped")
+                await supervisor.back.wait()
+                supervisor.ready("smol", other.endpoint)
+                assert (await answer).startswith(b"HTTP/1.1 200 OK")
 
     play(conversation)
 

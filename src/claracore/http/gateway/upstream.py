@@ -7,7 +7,10 @@ and its destination keeps it. `pool` opens connections.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from abc import ABC, abstractmethod
+from errno import ECONNRESET, EPIPE
+from socket import SO_ERROR, SOL_SOCKET
 from typing import TYPE_CHECKING, cast
 
 from claracore.host.sockets.pinned import pinned_context
@@ -128,6 +131,7 @@ class Destination:
         """Close every connection now, busy ones too; `reason` is what their recipients hear."""
         for connection in list(self.connections):
             recipient = connection.recipient
+            connection.note_reset()
             connection.close()
             if recipient is not None:
                 recipient.upstream_lost(reason)
@@ -281,6 +285,13 @@ class UpstreamConnection(asyncio.Protocol):
     def between_chunks(self) -> bool:
         """Whether the answer so far ends at a place where another whole chunk may follow."""
         return self._framing is not None and self._framing.between
+
+    def note_reset(self) -> None:
+        """Look whether the kernel knows of a reset of which the loop tells only later: of a server that has died."""
+        ours = self.transport.get_extra_info("socket")
+        if ours is not None:  # else it is closed, and about to hear of that
+            with contextlib.suppress(OSError, ValueError):  # uvloop says ValueError when it is over
+                self.reset = ours.getsockopt(SOL_SOCKET, SO_ERROR) in (ECONNRESET, EPIPE)
 
     def close(self) -> None:
         """Close at once, without a word to the recipient."""
