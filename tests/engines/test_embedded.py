@@ -202,3 +202,27 @@ def test_help_and_version() -> None:
         done = subprocess.run([*ENGINE, flag], capture_output=True, text=True, check=True, timeout=50)
         assert expected in done.stdout
         assert done.stderr == ""
+
+
+WORKS = """
+import hashlib, threading
+from claracore.host.engines.embedded import _others_work, await_log
+assert not _others_work(), "nobody else is there"
+over = threading.Event()
+def work():
+    while not over.is_set():
+        hashlib.sha256(bytes(1 << 20))
+thread = threading.Thread(target=work)
+thread.start()
+while not _others_work():
+    pass
+over.set()
+thread.join()
+await_log()
+assert not _others_work()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where the kernel does not tell, it is a matter of time")
+def test_an_end_waits_for_threads_that_have_something_to_write() -> None:
+    subprocess.run([sys.executable, "-c", WORKS], check=True, timeout=60)

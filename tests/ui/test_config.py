@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from fakes.ports import free_run
+from ui.gate import Gate, to
 from ui.stand import Server, config, serving
 
 STREAM = """async () => {
@@ -120,18 +121,16 @@ def test_what_is_typed_while_it_is_saved_is_not_saved(page: Page, tmp_path: Path
         expect(editor).to_contain_text("startPort")
         saved = f"{server.config.read_text()}logLevel: debug\n"
         replace_all(page, saved)
-        held: list[Route] = []
-        page.route("**/api/config", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks what it is given
-        with page.expect_request("**/api/config"):
+        gate = Gate(page, to("/api/config", "PUT"))
+        with gate.closes():
             page.get_by_role("button", name="Save").click()
         editor.focus()
         page.keyboard.press("ControlOrMeta+End")
         page.keyboard.type("# more")
-        held[0].continue_()
+        gate.open()
         expect(page.get_by_text("Saved and taken over")).to_be_visible()
         expect(page.get_by_role("button", name="Save")).to_be_enabled()
         assert server.config.read_text() == saved
-        page.unroute_all()
-        page.get_by_role("button", name="Save").click()
-        expect(page.get_by_role("button", name="Save")).to_be_disabled()
+        with page.expect_response(lambda answer: answer.request.method == "PUT"):
+            page.get_by_role("button", name="Save").click()
         assert server.config.read_text().rstrip() == f"{saved}# more"

@@ -25,6 +25,7 @@ STDIN_MARK = "CLARACORE_STDIN"
 """`held` in the environment: stdin is a pipe that closes when who started us is gone (supervisor/child.py)."""
 
 HELP_COLUMN = 40
+LOG_SECONDS = 0.5
 HUB_FLAG = "-hf"
 """In the names of flags that llama-server's command line resolves before its server begins; xllamacpp does not."""
 
@@ -248,7 +249,9 @@ def run(settings: list[Setting], *, ends_with_stdin: bool) -> int:
     try:
         server = xllamacpp.Server(params)
     except RuntimeError:
-        say(f"error: {start_problem(params)}")
+        problem = start_problem(params)
+        await_log()
+        say(f"error: {problem}")
         return 1
     ended = end_of(stdin)
     say(f"main: server is listening on {server.listening_address}", sys.stdout)
@@ -269,6 +272,31 @@ def start_problem(params: Any) -> str:  # noqa: ANN401 - xllamacpp has no types
         except OSError as error:
             return f"cannot listen on {host}:{params.port}: {error.strerror}"
     return "the model could not be loaded; the lines above say why"
+
+
+def await_log() -> None:
+    """Let llama.cpp write why it failed: it does so in a thread of its own, which an exit does not wait for.
+
+    That thread is through when no thread but this one has anything to do; where the kernel does not tell, a while is
+    waited for.
+    """
+    import time  # noqa: PLC0415 - only a failure pays for it
+
+    deadline = time.monotonic() + LOG_SECONDS
+    while _others_work() and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+
+def _others_work() -> bool:
+    own, tasks = str(os.getpid()), "/proc/self/task"
+    try:
+        for task in os.listdir(tasks):  # noqa: PTH208 - see the module's docstring
+            with open(f"{tasks}/{task}/stat", encoding="latin-1") as file:  # noqa: PTH123 - as above
+                if task != own and file.read().rpartition(") ")[2][:1] in "RD":
+                    return True
+    except OSError:
+        return not os.path.isdir(tasks)  # noqa: PTH112 - as above
+    return False
 
 
 def take_stdin() -> int:
