@@ -26,7 +26,7 @@ from fakes.ports import free_run
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel tells by inotify")
 LLAMA_SERVER = os.environ.get("CLARACORE_LLAMA_SERVER", "")
 ENGINES = [f"{sys.executable} -m claracore engine", *([LLAMA_SERVER] if LLAMA_SERVER else [])]
-TRIES = 20
+TRIES = 60
 APPLES = "apple: " + ", ".join(f"apple {number}" for number in range(1, 45))
 """10 MB of cache: written and read for several milliseconds."""
 
