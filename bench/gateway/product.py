@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import uvloop
 
 from claracore.core.config.model import Config
-from claracore.http.gateway.server import Gateway, serve
+from claracore.http.gateway.server import Doorway, Gateway, serve
 from claracore.types import Endpoint, ModelState
 
 if TYPE_CHECKING:
@@ -107,11 +107,11 @@ async def main() -> None:
     if given.profile:
         profile = cProfile.Profile()
         profile.enable()
-        await serve([listener], gateway=gateway, stop=stop, drain_seconds=1)
+        await serve(Doorway([listener], gateway), gateway=gateway, stop=stop, drain_seconds=1)
         profile.disable()
         profile.dump_stats(given.profile)
     else:
-        await serve([listener], gateway=gateway, stop=stop, drain_seconds=1)
+        await serve(Doorway([listener], gateway), gateway=gateway, stop=stop, drain_seconds=1)
 
 
 if __name__ == "__main__":
