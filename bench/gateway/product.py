@@ -18,6 +18,7 @@ from claracore.types import Endpoint, ModelState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from claracore.core.loading.expected import ExpectedLoad
     from claracore.host.activity.record import Record
     from claracore.host.supervisor.contract import Connections, Waiter
     from claracore.http.asgi import Message, Scope
@@ -43,6 +44,28 @@ class AlwaysReady:
 
     def finish(self, request_id: int) -> None:
         self.serving.remove(request_id)
+
+    async def reaches(self, model_id: str, endpoint: Endpoint, connection: socket.socket) -> bool:
+        assert model_id
+        assert connection.fileno() >= 0
+        return endpoint == self.endpoint
+
+    async def confirm(self, model_id: str, endpoint: Endpoint) -> bool:
+        assert model_id
+        return endpoint == self.endpoint
+
+    async def why_lost(self, model_id: str, endpoint: Endpoint) -> str:
+        raise AssertionError((model_id, endpoint))
+
+    def take_back(self, request_id: int, model_id: str, endpoint: Endpoint, waiter: Waiter) -> bool:
+        raise AssertionError((request_id, model_id, endpoint, waiter))
+
+    def keep(self, model_id: str, seconds: float) -> None:
+        pass
+
+    @property
+    def expected_load(self) -> Callable[[str], ExpectedLoad]:
+        raise AssertionError("nothing is loaded")
 
     def ready_endpoint(self, model_id: str) -> Endpoint | None:
         assert model_id
