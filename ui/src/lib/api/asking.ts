@@ -21,3 +21,23 @@ export function asking<T>(
     outdated.abort();
   };
 }
+
+/** Asks one question after the other: the answers to what was asked before do not come any more. */
+export class LastAsked {
+  #end = () => {};
+
+  /** As `asking`. */
+  ask<T>(
+    ask: (signal: AbortSignal) => Promise<T>,
+    take: (answer: T) => void,
+    fail?: (reason: unknown) => void,
+    after?: number,
+  ): void {
+    this.stop();
+    this.#end = asking(ask, take, fail, after);
+  }
+
+  stop(): void {
+    this.#end();
+  }
+}

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { Typed, isReference } from './search';
+import { LastAsked } from '../api/asking';
+import { PAUSE_MS, isReference } from './search';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -7,7 +8,7 @@ afterEach(() => void vi.useRealTimers());
 const never = () => expect.unreachable();
 
 test('who goes on typing is asked about once, and what is outdated is given up', async () => {
-  const typed = new Typed();
+  const typed = new LastAsked();
   const asked: AbortSignal[] = [];
   const heard: string[] = [];
   const answers: ((word: string) => void)[] = [];
@@ -15,7 +16,7 @@ test('who goes on typing is asked about once, and what is outdated is given up',
     asked.push(signal);
     return new Promise<string>((resolve) => answers.push(resolve));
   };
-  const type = () => typed.ask(call, (word) => heard.push(word), never, true);
+  const type = () => typed.ask(call, (word) => heard.push(word), never, PAUSE_MS);
   type();
   await vi.advanceTimersByTimeAsync(200);
   type();
@@ -33,12 +34,12 @@ test('who goes on typing is asked about once, and what is outdated is given up',
 });
 
 test('a failure is told, but not that of what was given up', async () => {
-  const typed = new Typed();
+  const typed = new LastAsked();
   const failures: unknown[] = [];
   const fail = (reason: unknown) => void failures.push(reason);
   typed.ask(() => Promise.reject(new Error('first')), never, fail);
   await vi.advanceTimersByTimeAsync(0);
-  typed.ask(() => Promise.reject(new Error('second')), never, fail, true);
+  typed.ask(() => Promise.reject(new Error('second')), never, fail, PAUSE_MS);
   typed.stop();
   await vi.advanceTimersByTimeAsync(1000);
   expect(failures.map(String)).toEqual(['Error: first']);
